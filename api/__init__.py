@@ -1,0 +1,1 @@
+"""HTTP only; imports the front door of `surrogate` only."""

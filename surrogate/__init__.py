@@ -1,0 +1,1 @@
+"""The front door: the nouns and verbs that users need."""

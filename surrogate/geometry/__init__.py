@@ -1,0 +1,1 @@
+"""A part becomes a `TetMesh` with named faces."""

@@ -1,0 +1,1 @@
+"""The graph JEPA that predicts plastic strain."""

@@ -1,0 +1,1 @@
+"""What to solve, and the reference that solves it."""

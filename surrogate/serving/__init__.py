@@ -1,0 +1,1 @@
+"""A problem in, an answer of an engineer out."""

@@ -1,0 +1,1 @@
+"""Make a checkpoint and measure it."""
