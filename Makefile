@@ -1,0 +1,80 @@
+# Two commands do everything from a fresh clone: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The first interpreter that is new enough; PYTHON=... overrides.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PART ?= meshes/bracket.step
+PROBLEM ?= meshes/bracket.toml
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+
+# gmsh's wheel links the X libraries although it never opens a window; EGL or OSMesa renders the pictures off screen;
+# CalculiX is the independent reference of the verification tests; bubblewrap isolates readers of untrusted files.
+SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
+    libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap
+
+.PHONY: help demo test test-fast lint format verification readme-figures notebooks parts wheel clean distclean \
+    python system-packages
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+demo: $(INSTALLED) ## start the service, upload a part, predict its margins, save the report in demo_output/
+	$(BIN)/python -m api.demo $(PART) $(PROBLEM) --out demo_output
+
+test: lint ## lint, types, then all tests, the slow ones too
+	$(PYTEST) --durations 15
+
+test-fast: $(INSTALLED) ## the tests that take seconds
+	$(PYTEST) -m "not slow"
+
+lint: $(INSTALLED) ## ruff and strict types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## format the code and sort the imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+verification: $(INSTALLED) ## only the laws that the reference solver is held to
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/physics
+
+readme-figures: $(INSTALLED) ## measure again the README's picture and table
+	OMP_NUM_THREADS=2 $(BIN)/python docs/readme_figures.py
+
+notebooks: $(INSTALLED) ## run the notebooks and store their outputs
+	$(BIN)/python notebooks/run_notebooks.py
+
+parts: $(INSTALLED) ## make the sample parts of meshes/ again
+	$(BIN)/python meshes/make_parts.py
+
+wheel: $(INSTALLED) ## build the wheel into dist/
+	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
+
+clean: ## remove what the targets made, but not the virtual environment
+	rm -rf build dist demo_output out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find surrogate api tests meshes docs notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and remove the virtual environment
+	rm -rf $(VENV)
+
+python:
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed, found '$(PYTHON)': apt-get install python3 python3-venv, or make PYTHON=/path/to/python3.11 ..." >&2; \
+	    exit 2; }
+
+# Quick when nothing is missing, so it is asked every time.
+system-packages: | python
+	@.ci/system-packages $(SYSTEM_PACKAGES) \
+	    $$($(PYTHON) -c 'import ensurepip' 2>/dev/null || $(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+
+$(INSTALLED): pyproject.toml | system-packages
+	@# An interrupted set-up leaves an environment without pip: start over then.
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
