@@ -1,0 +1,278 @@
+"""Problem files: read one (TOML on disk, the same structure as JSON), build the problem, write it down again.
+
+`build_problem` resolves every selector against the mesh, so that a wrong one fails before anything runs.
+"""
+
+import csv
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import ValidationError
+
+from surrogate.errors import InputError, ProblemError, SelectorError
+from surrogate.geometry.part import load_part
+from surrogate.geometry.selectors import Selector, parse_selector, select_faces, selector_spec
+from surrogate.geometry.tet_mesh import TetMesh, Vector
+from surrogate.physics.materials import Material, library, material_named
+from surrogate.physics.problem import (
+    Acceleration,
+    Force,
+    Load,
+    LoadCase,
+    LoadHistory,
+    Pressure,
+    Problem,
+    Support,
+    Traction,
+    ramp,
+)
+from surrogate.physics.problem_schema import (
+    LOAD_KINDS,
+    MAX_FACTORS,
+    MAX_HISTORIES,
+    HardeningSpec,
+    LoadHistorySpec,
+    LoadSpec,
+    MaterialSpec,
+    ProblemFile,
+    ProblemSpec,
+    describe_validation,
+)
+
+__all__ = [
+    "ProblemFile",
+    "ProblemSpec",
+    "build_problem",
+    "load_problem",
+    "parse_problem_spec",
+    "problem_spec",
+    "read_histories",
+    "read_problem_file",
+]
+
+MAX_FILE_BYTES = 64 * 2**20
+
+
+def parse_problem_spec(data: Mapping[str, object]) -> ProblemSpec:
+    """The problem in JSON or TOML tables.
+
+    Raises:
+        ProblemError: with the path of each wrong key, its value and the remedy.
+    """
+    try:
+        return ProblemSpec.model_validate(data)
+    except ValidationError as error:
+        raise ProblemError(describe_validation(error)) from None
+
+
+def read_problem_file(path: Path) -> ProblemFile:
+    """Read a problem file (TOML, or the same structure as JSON), CSV histories included; the part is not touched.
+
+    Raises:
+        ProblemError: not readable, not TOML, or keys and values that the format does not have.
+    """
+    text = _read_text(path, "problem file")
+    try:
+        data = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise ProblemError(f"{path.name} is not valid {path.suffix.lstrip('.').upper() or 'TOML'}: {error}") from None
+    try:
+        file = ProblemFile.model_validate(data)
+        if file.histories is None:
+            return file
+        histories = read_histories(path.parent / file.histories)
+        return ProblemFile.model_validate({**data, "histories": None, "load_histories": histories})
+    except ValidationError as error:
+        raise ProblemError(f"{path.name}: {describe_validation(error)}") from None
+
+
+def load_problem(path: Path) -> Problem:
+    """Read a problem file and mesh its part.
+
+    Raises:
+        InputError: the file, the part or a selector is wrong.
+    """
+    file = read_problem_file(path)
+    part = path.parent / file.part
+    mesh = load_part(part, length_unit=file.length_unit, element_size_m=file.element_size_m)
+    return build_problem(file, mesh, name=part.name.split(".")[0])
+
+
+def build_problem(spec: ProblemSpec, mesh: TetMesh, *, name: str = "part") -> Problem:
+    """The problem of a description on a mesh; every selector is tried.
+
+    Raises:
+        InputError: a material, selector, case name or number of factors that does not fit.
+    """
+    supports = tuple(
+        Support(_faces(support.faces, mesh, f"supports[{index}]"), support.fixed)
+        for index, support in enumerate(spec.supports)
+    )
+    cases = tuple(
+        LoadCase(
+            case.name,
+            tuple(_load(load, mesh, f"load case {case.name!r}, loads[{i}]") for i, load in enumerate(case.loads)),
+        )
+        for case in spec.load_cases
+    )
+    case_names = tuple(case.name for case in cases)
+    _check_factor_count(spec)
+    histories = tuple(_history(history, case_names) for history in spec.load_histories) or (ramp(len(cases)),)
+    return Problem(mesh, _material(spec.material), supports, cases, histories, name)
+
+
+def problem_spec(problem: Problem) -> ProblemSpec:
+    """The description that builds this problem again on its mesh."""
+    material = problem.material
+    table = MaterialSpec(
+        name=material.name,
+        youngs_modulus_pa=material.youngs_modulus_pa,
+        poissons_ratio=material.poissons_ratio,
+        density_kg_m3=material.density_kg_m3,
+        yield_strength_pa=material.yield_strength_pa,
+        ultimate_strength_pa=material.ultimate_strength_pa,
+        hardening=HardeningSpec(linear_modulus_pa=material.hardening_modulus_pa),
+        source=material.source,
+    )
+    names = [case.name for case in problem.load_cases]
+    return parse_problem_spec(
+        {
+            "material": material.name if material in library() else table.model_dump(),
+            "supports": [{"faces": selector_spec(s.faces), "fixed": s.fixed} for s in problem.supports],
+            "load_cases": [{"name": c.name, "loads": [_load_spec(x) for x in c.loads]} for c in problem.load_cases],
+            "load_histories": [
+                {"name": h.name, "factors": dict(zip(names, h.factors.T.tolist(), strict=True))}
+                for h in problem.load_histories
+            ],
+        }
+    )
+
+
+def read_histories(path: Path) -> list[dict[str, object]]:
+    """Load histories of a CSV: one column a load case, one row a step, an optional `history` column.
+
+    Returns:
+        One table {name, factors} a history, in order of first appearance, as `load_histories` takes them.
+
+    Raises:
+        ProblemError: not readable, no header, or a cell that is not a number.
+    """
+    rows = [
+        row for row in csv.reader(_read_text(path, "CSV of load histories").splitlines()) if any(map(str.strip, row))
+    ]
+    if len(rows) < 2:
+        raise ProblemError(f"{path.name} has no steps; give a header of load case names and one row a step")
+    header = [cell.strip() for cell in rows[0]]
+    if len(set(header)) < len(header) or not all(header):
+        raise ProblemError(f"{path.name}: column names must be unique and not empty; found {', '.join(header)}")
+    factors: dict[str, dict[str, list[float]]] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise ProblemError(f"{path.name}, row {number}: {len(row)} cells for {len(header)} columns; complete it")
+        cells = dict(zip(header, row, strict=True))
+        name = cells.pop("history", path.stem).strip()
+        history = factors.setdefault(name, {case: [] for case in cells})
+        for case, cell in cells.items():
+            history[case].append(_csv_number(cell, f"{path.name}, row {number}, column {case!r}"))
+        if len(factors) > MAX_HISTORIES:
+            raise ProblemError(f"{path.name} has more than {MAX_HISTORIES} histories; split the file")
+    return [{"name": name, "factors": columns} for name, columns in factors.items()]
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ProblemError(f"{what} {path.name} is over {MAX_FILE_BYTES // 2**20} MiB; split it")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ProblemError(f"cannot read the {what} {path}: {error.strerror}; check the path") from None
+    except UnicodeDecodeError:
+        raise ProblemError(f"the {what} {path.name} is not UTF-8 text; save it as UTF-8") from None
+
+
+def _csv_number(cell: str, where: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        raise ProblemError(f"{where}: {cell.strip()!r} is not a number; give a load factor") from None
+    if not np.isfinite(value):
+        raise ProblemError(f"{where}: {cell.strip()} is not finite; give a load factor")
+    return value
+
+
+def _faces(spec: Mapping[str, object], mesh: TetMesh, where: str) -> Selector:
+    try:
+        selector = parse_selector(spec)
+        select_faces(mesh, selector)
+    except SelectorError as error:
+        raise SelectorError(f"{where}.faces: {error}") from None
+    return selector
+
+
+def _load(spec: LoadSpec, mesh: TetMesh, where: str) -> Load:
+    if spec.acceleration_m_s2 is not None:
+        return Acceleration(spec.acceleration_m_s2)
+    faces = _faces(spec.faces or {}, mesh, where)
+    if spec.force_n is not None:
+        return Force(faces, spec.force_n)
+    if spec.traction_pa is not None:
+        return Traction(faces, spec.traction_pa)
+    if spec.pressure_pa is not None:
+        return Pressure(faces, spec.pressure_pa)
+    raise InputError(f"{where} has no kind; give one of {', '.join(LOAD_KINDS)}")
+
+
+def _load_spec(load: Load) -> dict[str, object]:
+    if isinstance(load, Acceleration):
+        return {"acceleration_m_s2": load.acceleration_m_s2}
+    kind: Literal["force_n", "traction_pa", "pressure_pa"]
+    value: Vector | float
+    if isinstance(load, Force):
+        kind, value = "force_n", load.force_n
+    elif isinstance(load, Traction):
+        kind, value = "traction_pa", load.traction_pa
+    else:
+        kind, value = "pressure_pa", load.pressure_pa
+    return {"faces": selector_spec(load.faces), kind: value}
+
+
+def _material(choice: str | MaterialSpec) -> Material:
+    if isinstance(choice, str):
+        return material_named(choice)
+    return Material(
+        choice.name,
+        choice.youngs_modulus_pa,
+        choice.poissons_ratio,
+        choice.density_kg_m3,
+        choice.yield_strength_pa,
+        choice.ultimate_strength_pa,
+        choice.hardening.linear_modulus_pa,
+        choice.source,
+    )
+
+
+def _check_factor_count(spec: ProblemSpec) -> None:
+    """Left-out cases are filled with zeros, so a small request could ask for a huge array."""
+    steps = sum(len(next(iter(history.factors.values()))) for history in spec.load_histories)
+    if steps * len(spec.load_cases) > MAX_FACTORS:
+        raise ProblemError(
+            f"the load histories have {steps} steps x {len(spec.load_cases)} load cases together, over "
+            f"{MAX_FACTORS} factors; split them over several problems"
+        )
+
+
+def _history(spec: LoadHistorySpec, case_names: tuple[str, ...]) -> LoadHistory:
+    unknown = [case for case in spec.factors if case not in case_names]
+    if unknown:
+        raise ProblemError(
+            f"load history {spec.name!r} names the unknown load case {unknown[0]!r}; known: {', '.join(case_names)}"
+        )
+    step_count = len(next(iter(spec.factors.values())))
+    factors = np.zeros((step_count, len(case_names)))
+    for case, values in spec.factors.items():
+        factors[:, case_names.index(case)] = values
+    return LoadHistory(spec.name, factors)
