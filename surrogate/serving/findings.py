@@ -1,0 +1,123 @@
+"""What the reader of an answer must be told: collapse, peaks that depend on the mesh, limits of the method.
+
+Shape letters: N points, C cells, Q quadrature points a cell.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from surrogate.fields import Fields, FloatArray, HistoryFields, IntArray
+from surrogate.geometry.selectors import Selector, select_faces
+from surrogate.geometry.tet_mesh import TetMesh
+from surrogate.physics.peak import peak_step
+from surrogate.physics.problem import Acceleration, Problem
+from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_functions
+
+# Rotations of about a tenth of the size change the lever arms by per cents, and strains of a tenth the section.
+LARGE_DISPLACEMENT = 0.1
+LARGE_STRAIN = 0.1
+_NAMES_SHOWN = 3
+
+
+def findings(problem: Problem, fields: Fields) -> tuple[str, ...]:
+    """Sentences for the top of the report, the most serious first; those of the answer itself are included.
+
+    Args:
+        problem: what was asked.
+        fields: the answer.
+    """
+    found = [*_collapses(fields), *_beyond_domain(fields), *fields.warnings]
+    found += _beyond_method(problem, fields)
+    for kind, selectors in (
+        # A frictionless or symmetry plane meets its neighbours without a singularity.
+        ("support", [s.faces for s in problem.supports if s.fixed != ("normal",)]),
+        ("load", [x.faces for c in problem.load_cases for x in c.loads if not isinstance(x, Acceleration)]),
+    ):
+        names = peaks_on_edge(problem.mesh, selectors, fields.histories)
+        if names:
+            found.append(
+                f"{_histories(names)}: the peak von Mises stress sits on the edge of a {kind} face, where it depends "
+                "on the mesh; read the 99.9 percentile, or move the edge away"
+            )
+    return tuple(dict.fromkeys(found))
+
+
+def peaks_on_edge(mesh: TetMesh, selectors: Iterable[Selector], histories: Iterable[HistoryFields]) -> list[str]:
+    """Names of the histories whose peak von Mises stress lies in a cell that touches the rim of the selected faces.
+
+    Args:
+        mesh: the part.
+        selectors: each picks faces whose common rim is one edge.
+        histories: the answers.
+    """
+    on_rim = np.zeros(len(mesh.points), dtype=bool)
+    for selector in selectors:
+        on_rim[rim_points(mesh, select_faces(mesh, selector))] = True
+    reached = [history for history in histories if len(history.factors)]
+    if not on_rim.any() or not reached:
+        return []
+    touching = np.asarray(on_rim[mesh.cells]).any(axis=1).ravel()
+    peaks = np.array([h.scalars.peak_at_m[int(np.argmax(h.scalars.peak_von_mises_pa))] for h in reached])
+    cells = _cell_of_quadrature_point(mesh, peaks)
+    return [history.name for history, cell in zip(reached, cells, strict=True) if touching[cell]]
+
+
+def rim_points(mesh: TetMesh, face_ids: tuple[int, ...]) -> IntArray:
+    """Points on the edge between some faces and the rest of the surface [R]."""
+    inside = np.isin(mesh.triangle_face, face_ids)
+    return np.intersect1d(mesh.triangles[inside], mesh.triangles[~inside]).astype(np.int32)
+
+
+def peak_steps_text(history: HistoryFields) -> str:
+    """The decisive step of a history in words, counted from 1."""
+    return f"step {peak_step(history.scalars) + 1} of {len(history.factors)}"
+
+
+def _cell_of_quadrature_point(mesh: TetMesh, places: FloatArray) -> IntArray:
+    shape = shape_functions(QUADRATURE_BARYCENTRIC)
+    points = np.einsum("qa,cai->cqi", shape, mesh.points[mesh.cells], optimize=True).reshape(-1, 3)
+    _, nearest = cKDTree(points).query(places)
+    return np.asarray(nearest // 4, dtype=np.int32)
+
+
+def _collapses(fields: Fields) -> list[str]:
+    return [
+        f"{_histories([history.name])}: plastic collapse during step {history.collapse.step + 1}, with "
+        f"{history.collapse.fraction:.0%} of its load increment carried ({history.collapse.reason}); the results end "
+        "before it"
+        for history in fields.histories
+        if history.collapse is not None
+    ]
+
+
+def _beyond_domain(fields: Fields) -> list[str]:
+    if fields.domain is None or fields.domain.inside:
+        return []
+    return [
+        f"outside the model's training domain (score {fields.domain.score:.2f}, the edge is 1): "
+        f"{fields.domain.reason}; verify by solving"
+    ]
+
+
+def _beyond_method(problem: Problem, fields: Fields) -> list[str]:
+    limits = (
+        ("max_displacement_m", LARGE_DISPLACEMENT * max(problem.mesh.size), "the displacement exceeds a tenth of the "
+         "part's size; large displacement is not modelled"),
+        ("peak_plastic_strain", LARGE_STRAIN, "the plastic strain exceeds 10 %; finite strain is not modelled"),
+        ("peak_von_mises_pa", problem.material.ultimate_strength_pa, "the von Mises stress exceeds the ultimate "
+         "strength; the part must be expected to break"),
+    )  # fmt: skip
+    found = []
+    for name, limit, sentence in limits:
+        names = [h.name for h in fields.histories if float(getattr(h.scalars, name).max(initial=0.0)) > limit]
+        if names:
+            found.append(f"{_histories(names)}: {sentence}")
+    return found
+
+
+def _histories(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_NAMES_SHOWN])
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"{'history' if len(names) == 1 else 'histories'} {shown}{more}"
