@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
+IntArray = NDArray[np.integer]
 Method = Literal["surrogate", "refined", "solved"]
 
 

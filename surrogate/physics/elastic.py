@@ -1,0 +1,149 @@
+"""The elastic anchor: one factor that serves every load case, every equilibrium correction and every request.
+
+Shape letters: N points, C cells, P = 4 C quadrature points, K load cases, R right-hand sides, n free unknowns.
+Unknowns q live in the basis that the supports leave free: displacement u = freedom @ q.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from surrogate.fields import FloatArray
+from surrogate.geometry.tet_mesh import TetMesh
+from surrogate.physics.assembly import StiffnessPattern, nodal_forces, strain_operator
+from surrogate.physics.materials import Material
+from surrogate.physics.plasticity import elastic_stress
+from surrogate.physics.problem import Problem, Support
+from surrogate.physics.sparse_factor import SparseFactor, factorize
+from surrogate.physics.supports import freedom_basis
+from surrogate.physics.tet_element import elastic_matrices, gradients_and_volumes
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticSystem:
+    """Everything about a held part that does not depend on its loads.
+
+    Attributes:
+        mesh: the part.
+        material: its material.
+        gradients: shape-function gradients [C, 4, 10, 3], 1/m.
+        volumes: of the quadrature points [C, 4], m^3.
+        pattern: where element matrices go.
+        freedom: basis of the free displacements [3N, n].
+        operator: strain of the unknowns [6P, n].
+        stiffness: elastic stiffness [n, n], N/m.
+        factor: its factor.
+    """
+
+    mesh: TetMesh
+    material: Material
+    gradients: FloatArray
+    volumes: FloatArray
+    pattern: StiffnessPattern
+    freedom: sp.csr_matrix
+    operator: sp.csr_matrix
+    stiffness: sp.csr_matrix
+    factor: SparseFactor
+
+    def strain(self, unknowns: FloatArray) -> FloatArray:
+        """Strain [6, P, ...] of unknowns [n, ...]."""
+        return np.asarray(self.operator @ unknowns).reshape(6, -1, *unknowns.shape[1:])
+
+    def internal_force(self, stress: FloatArray) -> FloatArray:
+        """Forces [n, ...] in balance with a stress [6, P, ...], N."""
+        weighted = stress * self.volumes.reshape(-1, *([1] * (stress.ndim - 2)))
+        return np.asarray(self.operator.T @ weighted.reshape(-1, *stress.shape[2:]))
+
+    def displacement(self, unknowns: FloatArray) -> FloatArray:
+        """Displacement of the points [..., N, 3] of unknowns [n, ...], m."""
+        full = np.asarray(self.freedom @ unknowns)
+        return np.ascontiguousarray(np.moveaxis(full.reshape(-1, 3, *unknowns.shape[1:]), (0, 1), (-2, -1)))
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held, bytes, for the cache."""
+        matrices = sum(m.data.nbytes + m.indices.nbytes for m in (self.operator, self.stiffness))
+        return int(matrices + self.gradients.nbytes + self.factor.size_bytes)
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticAnchor:
+    """Elastic answer to each load case at factor 1.
+
+    Attributes:
+        system: the held part.
+        forces: nodal forces in the free basis [n, K], N.
+        unknowns: [n, K].
+        strain: [6, P, K], engineering shear.
+        stress: [6, P, K], Pa.
+    """
+
+    system: ElasticSystem
+    forces: FloatArray
+    unknowns: FloatArray
+    strain: FloatArray
+    stress: FloatArray
+
+
+def build_elastic_system(mesh: TetMesh, material: Material, supports: tuple[Support, ...]) -> ElasticSystem:
+    """Assemble and factor.
+
+    Raises:
+        RigidBodyError: the supports leave a rigid motion free.
+        GeometryError: an inverted cell.
+    """
+    freedom = freedom_basis(mesh, supports)
+    gradients, volumes = gradients_and_volumes(mesh.points, mesh.cells)
+    pattern = StiffnessPattern(mesh.cells, len(mesh.points))
+    matrices = elastic_matrices(gradients, volumes, material.lame_lambda_pa, material.shear_modulus_pa)
+    stiffness = sp.csr_matrix(freedom.T @ pattern.assemble(matrices) @ freedom)
+    operator = sp.csr_matrix(strain_operator(gradients, mesh.cells, len(mesh.points)) @ freedom)
+    return ElasticSystem(
+        mesh, material, gradients, volumes, pattern, freedom, operator, stiffness, factorize(stiffness)
+    )
+
+
+def solve_load_cases(problem: Problem, system: ElasticSystem) -> ElasticAnchor:
+    """Elastic answer to each load case of a problem."""
+    nodal = nodal_forces(problem.load_cases, problem.mesh, problem.material.density_kg_m3, system.volumes)
+    forces = np.asarray(system.freedom.T @ nodal.reshape(len(nodal), -1).T)
+    unknowns = system.factor.solve(forces)
+    strain = system.strain(unknowns)
+    return ElasticAnchor(system, forces, unknowns, strain, elastic_stress(strain, problem.material))
+
+
+class _SystemCache:
+    """Keeps the most recently used systems under a byte limit."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._held: OrderedDict[tuple[str, Material, tuple[Support, ...]], ElasticSystem] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, problem: Problem) -> ElasticSystem:
+        key = (problem.mesh.content_hash, problem.material, problem.supports)
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key]
+        system = build_elastic_system(problem.mesh, problem.material, problem.supports)
+        with self._lock:
+            self._held[key] = system
+            while len(self._held) > 1 and sum(s.size_bytes for s in self._held.values()) > self._limit:
+                self._held.popitem(last=False)
+        return system
+
+
+_CACHE = _SystemCache(limit_bytes=1_000_000_000)
+
+
+def elastic_anchor(problem: Problem) -> ElasticAnchor:
+    """Elastic answer to each load case; the factor is kept for the next request on the same held part.
+
+    Raises:
+        RigidBodyError: the supports leave a rigid motion free.
+    """
+    return solve_load_cases(problem, _CACHE.get(problem))

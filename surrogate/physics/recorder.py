@@ -1,0 +1,141 @@
+"""Collects the steps of one load history into `HistoryFields`, storing only the fields that are to be kept.
+
+Shape letters: N points, C cells, P = 4 C quadrature points, T steps, K load cases, n free unknowns.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from surrogate.fields import Collapse, FloatArray, HistoryFields, HistoryScalars, StepScalars
+from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
+from surrogate.physics.invariants import to_last, von_mises
+from surrogate.physics.plasticity import PlasticState
+from surrogate.physics.problem import LoadHistory
+from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_functions
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Fields of one state.
+
+    Attributes:
+        step: index in the history.
+        unknowns: [n].
+        stress: [6, P], Pa.
+        state: plastic state of the P quadrature points.
+    """
+
+    step: int
+    unknowns: FloatArray
+    stress: FloatArray
+    state: PlasticState
+
+
+def quadrature_points(system: ElasticSystem) -> FloatArray:
+    """Positions of the quadrature points [P, 3], m."""
+    shape = shape_functions(QUADRATURE_BARYCENTRIC)
+    return np.einsum("qa,cai->cqi", shape, system.mesh.points[system.mesh.cells]).reshape(-1, 3)
+
+
+def weighted_quantile(values: FloatArray, weights: FloatArray, level: float) -> float:
+    """The value below which a share `level` of the weight lies."""
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(cumulative, level * cumulative[-1])]])
+
+
+def state_scalars(system: ElasticSystem, positions: FloatArray, snapshot: Snapshot, residual: float) -> StepScalars:
+    """Scalars of one state; each array has length 1."""
+    stress, volumes = von_mises(snapshot.stress), system.volumes.ravel()
+    hottest = int(stress.argmax())
+    displacement = system.displacement(snapshot.unknowns)
+    equivalent = snapshot.state.equivalent
+    return StepScalars(
+        peak_von_mises_pa=stress[hottest : hottest + 1],
+        p999_von_mises_pa=np.array([weighted_quantile(stress, volumes, 0.999)]),
+        peak_at_m=positions[hottest : hottest + 1],
+        max_displacement_m=np.array([np.sqrt((displacement**2).sum(axis=-1).max())]),
+        peak_plastic_strain=np.array([equivalent.max()]),
+        yielded_volume_fraction=np.array([volumes[equivalent > 0].sum() / volumes.sum()]),
+        equilibrium_residual=np.array([residual]),
+    )
+
+
+def join_scalars(parts: list[StepScalars]) -> StepScalars:
+    """One record of T steps from T records of one step."""
+    return StepScalars(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(StepScalars)))
+
+
+def history_scalars(
+    anchor: ElasticAnchor, factors: FloatArray, peak_von_mises: float, last: Snapshot
+) -> HistoryScalars:
+    """Scalars of a whole history.
+
+    The yield margin is exact (before yield the answer is elastic); permanent set and residual stress are what is left
+    after elastic unloading from the last step.
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: [T, K].
+        peak_von_mises: largest von Mises stress of the history, Pa.
+        last: state at the last step.
+    """
+    system = anchor.system
+    elastic_peak = max(float(von_mises(anchor.stress @ step).max()) for step in factors)
+    set_unknowns = last.unknowns - anchor.unknowns @ factors[-1]
+    residual_stress = last.stress - anchor.stress @ factors[-1]
+    permanent = np.sqrt((system.displacement(set_unknowns) ** 2).sum(axis=-1).max())
+    yielded = bool((last.state.equivalent > 0).any())
+    return HistoryScalars(
+        safety_factor_yield=system.material.yield_strength_pa / max(elastic_peak, 1e-300),
+        safety_factor_ultimate=system.material.ultimate_strength_pa / max(peak_von_mises, 1e-300),
+        permanent_set_m=float(permanent) if yielded else 0.0,
+        max_residual_von_mises_pa=float(von_mises(residual_stress).max()) if yielded else 0.0,
+    )
+
+
+class HistoryRecorder:
+    """Takes the steps of one history in order and keeps all of them, or the peak step and the last one."""
+
+    def __init__(self, anchor: ElasticAnchor, history: LoadHistory, positions: FloatArray, keep_all: bool) -> None:
+        self._anchor, self._history, self._positions, self._keep_all = anchor, history, positions, keep_all
+        self._scalars: list[StepScalars] = []
+        self._kept: list[Snapshot] = []
+        self._peak: tuple[float, float] = (-1.0, -1.0)
+
+    def record(self, snapshot: Snapshot, residual: float) -> StepScalars:
+        """Add the next step; returns its scalars."""
+        scalars = state_scalars(self._anchor.system, self._positions, snapshot, residual)
+        self._scalars.append(scalars)
+        plastic, stress = float(scalars.peak_plastic_strain[0]), float(scalars.peak_von_mises_pa[0])
+        previous = self._peak
+        grown = plastic > previous[0] * (1 + 1e-12) and plastic > 0
+        is_peak = grown or (plastic == 0 and stress > previous[1])
+        if is_peak:
+            self._peak = (max(plastic, previous[0]), stress)
+        if self._keep_all:
+            self._kept.append(snapshot)
+        else:
+            # Only the peak so far and the latest step stay.
+            peak = [snapshot] if is_peak else self._kept[:1]
+            self._kept = peak if peak[-1] is snapshot else [*peak, snapshot]
+        return scalars
+
+    def finish(self, collapse: Collapse | None) -> HistoryFields:
+        """The whole history."""
+        system, cells = self._anchor.system, len(self._anchor.system.mesh.cells)
+        factors = self._history.factors[: len(self._scalars)]
+        scalars = join_scalars(self._scalars)
+        return HistoryFields(
+            name=self._history.name,
+            factors=factors,
+            steps=np.array([kept.step for kept in self._kept], dtype=np.int32),
+            displacement=np.stack([system.displacement(kept.unknowns) for kept in self._kept]),
+            stress=np.stack([to_last(kept.stress, cells) for kept in self._kept]),
+            plastic_strain=np.stack([to_last(kept.state.plastic_strain, cells) for kept in self._kept]),
+            equivalent_plastic_strain=np.stack([kept.state.equivalent.reshape(cells, -1) for kept in self._kept]),
+            scalars=scalars,
+            totals=history_scalars(self._anchor, factors, float(scalars.peak_von_mises_pa.max()), self._kept[-1]),
+            collapse=collapse,
+        )

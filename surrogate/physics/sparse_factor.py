@@ -1,0 +1,71 @@
+"""A sparse symmetric positive definite factor: MKL PARDISO where there is one, SuperLU elsewhere."""
+
+import importlib.util
+import sys
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import splu
+
+from surrogate.errors import SolveError
+from surrogate.fields import FloatArray
+
+
+class SparseFactor(Protocol):
+    """A factored matrix."""
+
+    size_bytes: int
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Solution for one or more right-hand sides [n] or [n, R]."""
+        ...
+
+
+class _Pardiso:
+    def __init__(self, matrix: sp.csr_matrix) -> None:
+        import pypardiso
+
+        upper = sp.triu(matrix, format="csr")
+        upper.sort_indices()
+        self._matrix = upper
+        self._solver = pypardiso.PyPardisoSolver(mtype=2)
+        try:
+            self._solver.factorize(upper)
+        except pypardiso.PyPardisoError as error:
+            raise SolveError(f"the stiffness matrix is not positive definite ({error})") from error
+        self.size_bytes = int(self._solver.get_iparm(15) + self._solver.get_iparm(17)) * 1024
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        self._solver.set_phase(33)
+        block = np.asfortranarray(right if right.ndim == 2 else right[:, None])
+        solution = np.asarray(self._solver._call_pardiso(self._matrix, block))
+        return solution if right.ndim == 2 else solution[:, 0]
+
+    def __del__(self) -> None:
+        # PARDISO keeps its factor outside Python; at interpreter exit there is nothing left to free with.
+        if not sys.is_finalizing() and hasattr(self, "_solver"):
+            self._solver.free_memory(everything=True)
+
+
+class _SuperLU:
+    def __init__(self, matrix: sp.csr_matrix) -> None:
+        try:
+            self._factor = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        except RuntimeError as error:
+            raise SolveError(f"the stiffness matrix is singular ({error})") from error
+        self.size_bytes = 12 * (self._factor.L.nnz + self._factor.U.nnz)
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        return np.asarray(self._factor.solve(np.ascontiguousarray(right)))
+
+
+def factorize(matrix: sp.csr_matrix) -> SparseFactor:
+    """Factor a symmetric positive definite matrix.
+
+    Raises:
+        SolveError: not positive definite.
+    """
+    if importlib.util.find_spec("pypardiso") is not None:
+        return _Pardiso(matrix)
+    return _SuperLU(matrix)

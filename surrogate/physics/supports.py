@@ -1,0 +1,88 @@
+"""Supports as a basis of the free motions, and the check that none of them is a rigid one.
+
+Every constrained direction at a point leaves a free subspace there; the columns of the basis are unit vectors of these
+subspaces, so that u = basis @ q satisfies all supports for any q. Frictionless planes in any direction come for free.
+"""
+
+import numpy as np
+import scipy.sparse as sp
+
+from surrogate.errors import RigidBodyError
+from surrogate.fields import FloatArray, IntArray
+from surrogate.geometry.selectors import select_faces
+from surrogate.geometry.tet_mesh import TetMesh
+from surrogate.physics.assembly import surface_normals
+from surrogate.physics.problem import Support
+
+_AXES = {"x": 0, "y": 1, "z": 2}
+_MOTIONS = (
+    "translation x",
+    "translation y",
+    "translation z",
+    "rotation about x",
+    "rotation about y",
+    "rotation about z",
+)
+
+
+def constrained_directions(mesh: TetMesh, supports: tuple[Support, ...]) -> tuple[IntArray, FloatArray]:
+    """The points [R] and unit directions [R, 3] that the supports hold."""
+    points, directions = [], []
+    for support in supports:
+        for face_id in select_faces(mesh, support.faces):
+            triangles = mesh.face_triangles((face_id,))
+            held = np.unique(triangles)
+            if support.fixed == ("normal",):
+                points.append(held)
+                directions.append(_point_normals(mesh, triangles)[held])
+                continue
+            for axis in support.fixed:
+                points.append(held)
+                directions.append(np.tile(np.eye(3)[_AXES[axis]], (len(held), 1)))
+    return np.concatenate(points).astype(np.int32), np.concatenate(directions)
+
+
+def _point_normals(mesh: TetMesh, triangles: IntArray) -> FloatArray:
+    _, normals = surface_normals(mesh.points, triangles)
+    total = np.zeros_like(mesh.points)
+    np.add.at(total, triangles, normals.sum(axis=1)[:, None, :])
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+
+
+def freedom_basis(mesh: TetMesh, supports: tuple[Support, ...]) -> sp.csr_matrix:
+    """Basis of the displacements that the supports allow [3N, n].
+
+    Raises:
+        RigidBodyError: the part can still move as a rigid body.
+    """
+    points, directions = constrained_directions(mesh, supports)
+    _refuse_rigid_motion(mesh, points, directions)
+    basis = np.tile(np.eye(3), (len(mesh.points), 1, 1))  # [N, 3, direction]
+    keep = np.ones((len(mesh.points), 3), dtype=bool)
+    moment = np.zeros((len(mesh.points), 3, 3))
+    np.add.at(moment, points, directions[:, :, None] * directions[:, None, :])
+    held = np.unique(points)
+    axis_aligned = np.abs(moment[held] - moment[held] * np.eye(3)).max(axis=(1, 2)) < 1e-12
+    aligned, tilted = held[axis_aligned], held[~axis_aligned]
+    keep[aligned] = np.einsum("nii->ni", moment[aligned]) < 1e-9
+    if tilted.size:
+        # Eigenvectors of the sum of n n^T with zero eigenvalue span what the supports leave free.
+        values, vectors = np.linalg.eigh(moment[tilted])
+        basis[tilted] = vectors
+        keep[tilted] = values < 1e-6
+    rows = np.repeat(np.arange(3 * len(mesh.points)), 3)
+    columns = (3 * np.arange(len(mesh.points))[:, None, None] + np.arange(3)).repeat(3, axis=1).ravel()
+    full = sp.csr_matrix((basis.ravel(), (rows, columns)))
+    full.eliminate_zeros()
+    return sp.csr_matrix(full[:, np.flatnonzero(keep.ravel())])
+
+
+def _refuse_rigid_motion(mesh: TetMesh, points: IntArray, directions: FloatArray) -> None:
+    centre = mesh.points.mean(axis=0)
+    arm = (mesh.points[points] - centre) / max(mesh.size)
+    held = np.concatenate([directions, np.cross(arm, directions)], axis=1)  # [R, 6]
+    _, singular, motions = np.linalg.svd(held.T @ held)
+    free = motions[singular < 1e-10 * max(singular[0], 1.0)]
+    if len(free):
+        named = sorted({_MOTIONS[i] for motion in free for i in np.flatnonzero(np.abs(motion) > 0.3)})
+        raise RigidBodyError(f"the part can still move freely: {', '.join(named)}; fix more faces or more directions")
