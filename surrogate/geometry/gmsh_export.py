@@ -1,0 +1,118 @@
+"""Mesh the current gmsh model and save it as arrays. Imports gmsh: only for isolated children.
+
+The parent reads the file with `saved_mesh.load_saved_mesh`.
+"""
+
+from pathlib import Path
+
+import gmsh
+import numpy as np
+
+from surrogate.errors import GeometryError
+from surrogate.fields import FloatArray
+from surrogate.geometry.saved_mesh import save_arrays
+
+# gmsh numbers the last two mid-edge points of a tetrahedron the other way round than VTK.
+_GMSH_TET10_TO_VTK = (0, 1, 2, 3, 4, 5, 6, 7, 9, 8)
+_TRIANGLE3, _TET4, _TRIANGLE6, _TET10 = 2, 4, 9, 11
+_ALGORITHM_2D = {"frontal": 6, "delaunay": 5, "meshadapt": 1}
+_ALGORITHM_3D = {"hxt": 10, "delaunay": 1}
+
+
+def mesh_current_model(
+    element_size_m: float,
+    *,
+    surface_algorithm: str = "frontal",
+    volume_algorithm: str = "hxt",
+    segments_per_turn: int = 12,
+    smallest_share: float = 0.2,
+) -> None:
+    """Fill the current model, which is in metres, with ten-node tetrahedra.
+
+    Args:
+        element_size_m: largest edge, m.
+        surface_algorithm: "frontal" (best shapes), "delaunay" (most robust) or "meshadapt".
+        volume_algorithm: "hxt" (fast) or "delaunay".
+        segments_per_turn: edges around a full circle, so that holes stay round.
+        smallest_share: curvature refines to no less than this share of the element size.
+
+    Raises:
+        GeometryError: gmsh gives up, or leaves a solid without cells.
+    """
+    options = {
+        "General.NumThreads": 1,
+        "Mesh.MeshSizeMax": element_size_m,
+        "Mesh.MeshSizeMin": element_size_m * smallest_share,
+        "Mesh.MeshSizeFromCurvature": segments_per_turn,
+        "Mesh.MeshSizeExtendFromBoundary": 1,
+        "Mesh.Algorithm": _ALGORITHM_2D[surface_algorithm],
+        "Mesh.Algorithm3D": _ALGORITHM_3D[volume_algorithm],
+        "Mesh.ElementOrder": 2,
+        "Mesh.SecondOrderLinear": 0,
+        "Mesh.HighOrderOptimize": 0,
+        "Mesh.Optimize": 1,
+    }
+    for name, value in options.items():
+        gmsh.option.setNumber(name, value)
+    if not gmsh.model.getEntities(3):
+        raise GeometryError("the model holds no solid; export a closed solid body")
+    try:
+        gmsh.model.mesh.generate(3)
+    except Exception as error:  # gmsh raises plain Exception
+        raise GeometryError(f"meshing failed: {error}") from error
+    for _, tag in gmsh.model.getEntities(3):
+        if not any(len(tags) for tags in gmsh.model.mesh.getElements(3, tag)[1]):
+            raise GeometryError(f"meshing left solid {tag} without cells; repair the part or change the element size")
+
+
+def save_current_mesh(path: Path, *, scale: float = 1.0) -> None:
+    """Write the mesh of the current model for `load_saved_mesh`.
+
+    CAD surfaces become the tags; physical groups of surfaces, or else the labels in the file, become their names.
+
+    Args:
+        path: an .npz file to write.
+        scale: metres per unit of the model.
+
+    Raises:
+        GeometryError: the model has no ten-node tetrahedra.
+    """
+    node_tags, coordinates, _ = gmsh.model.mesh.getNodes()
+    if len(node_tags) == 0:
+        raise GeometryError("meshing gave no points")
+    index_of = np.full(int(node_tags.max()) + 1, -1, np.int64)
+    index_of[node_tags] = np.arange(len(node_tags))
+    cells = index_of[_elements(3, -1, _TET10, 10)][:, _GMSH_TET10_TO_VTK]
+    if len(cells) == 0:
+        raise GeometryError("meshing gave no ten-node tetrahedra")
+    triangles, tags = [np.zeros((0, 3), np.int64)], [np.zeros(0, np.int64)]
+    for _, tag in gmsh.model.getEntities(2):
+        corners = index_of[_elements(2, tag, _TRIANGLE6, 6)][:, :3]
+        triangles.append(corners)
+        tags.append(np.full(len(corners), tag))
+    points: FloatArray = np.asarray(coordinates, np.float64).reshape(-1, 3) * scale
+    save_arrays(path, points, cells, np.concatenate(triangles), np.concatenate(tags), _surface_names())
+
+
+def _elements(dimension: int, tag: int, kind: int, width: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """Node tags of the elements of one kind on an entity [E, width]."""
+    types, _, nodes = gmsh.model.mesh.getElements(dimension, tag)
+    for found, tags in zip(types, nodes, strict=True):
+        if found == kind:
+            return np.asarray(tags, np.int64).reshape(-1, width)
+    return np.zeros((0, width), np.int64)
+
+
+def _surface_names() -> dict[int, str]:
+    """Name of each named surface: its physical groups', else the last part of its label in the CAD file."""
+    names: dict[int, str] = {}
+    for _, group in gmsh.model.getPhysicalGroups(2):
+        label = gmsh.model.getPhysicalName(2, group)
+        for tag in gmsh.model.getEntitiesForPhysicalGroup(2, group):
+            if label:
+                names[int(tag)] = f"{names[int(tag)]}, {label}" if int(tag) in names else label
+    for _, tag in gmsh.model.getEntities(2):
+        label = gmsh.model.getEntityName(2, tag).rsplit("/", 1)[-1].strip()
+        if label and tag not in names:
+            names[tag] = label
+    return names
