@@ -1,0 +1,105 @@
+"""The picture of what was asked: the mesh, the supported faces and the loads as arrows.
+
+Shape letters: F' boundary triangles, A arrows.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate.fields import FloatArray
+from surrogate.geometry.selectors import select_faces
+from surrogate.geometry.tet_mesh import TetMesh
+from surrogate.physics.assembly import surface_normals
+from surrogate.physics.problem import Acceleration, Force, Load, Pressure, Problem
+from surrogate.serving.picture import Panel
+
+_PART, _SUPPORT = "#d5d9de", "#3b6fb6"
+_CASES = ("#d1495b", "#e08e2b", "#4f9d5d", "#8358a8", "#12848f", "#9a6a3a")
+_ARROWS_PER_LOAD = 9
+_ARROW_LENGTH = 0.12  # of the part's largest extent
+_LEGEND_LINES = 8
+
+
+def setup_panel(problem: Problem) -> Panel:
+    """Panel of supports and loads; needs `setup_arrays`."""
+    legend = [("supports", _SUPPORT)]
+    legend += [(f"load case {case.name}", _colour(i)) for i, case in enumerate(problem.load_cases)][:_LEGEND_LINES]
+    return Panel(
+        title=f"{problem.name}: supports and loads",
+        caption=f"{len(problem.mesh.points)} points, {len(problem.mesh.cells)} ten-node tetrahedra",
+        tint="setup_tint",
+        arrows=True,
+        mesh_lines=True,
+        legend=tuple(legend),
+    )
+
+
+def setup_arrays(problem: Problem) -> dict[str, NDArray[np.generic]]:
+    """Colours of the linear surface triangles and the arrows."""
+    mesh = problem.mesh
+    tint = np.tile(_rgb(_PART), (len(mesh.triangles), 1))
+    starts, vectors, colours = [], [], []
+    for number, case in enumerate(problem.load_cases):
+        for load in case.loads:
+            start, vector = _arrows(load, mesh)
+            starts.append(start)
+            vectors.append(vector)
+            colours.append(np.tile(_rgb(_colour(number)), (len(start), 1)))
+            if not isinstance(load, Acceleration):
+                tint[np.isin(mesh.triangle_face, select_faces(mesh, load.faces))] = _pale(_colour(number))
+    for support in problem.supports:
+        tint[np.isin(mesh.triangle_face, select_faces(mesh, support.faces))] = _rgb(_SUPPORT)
+    return {
+        "setup_tint": np.repeat(tint, 4, axis=0),
+        "arrow_starts": np.concatenate(starts),
+        "arrow_vectors": np.concatenate(vectors),
+        "arrow_colours": np.concatenate(colours),
+    }
+
+
+def _arrows(load: Load, mesh: TetMesh) -> tuple[FloatArray, FloatArray]:
+    """Starts and vectors [A, 3]; an arrow that pushes ends on the surface, one that pulls starts there."""
+    length = _ARROW_LENGTH * max(mesh.size)
+    if isinstance(load, Acceleration):
+        direction = _unit(np.asarray(load.acceleration_m_s2))
+        centre = mesh.points.mean(axis=0)
+        return (centre + 0.6 * max(mesh.size) * direction)[None], (2 * length * direction)[None]
+    triangles = mesh.face_triangles(select_faces(mesh, load.faces))
+    places = mesh.points[triangles[:, :3]].mean(axis=1)
+    chosen = _spread_out(places, _ARROWS_PER_LOAD)
+    _, weighted = surface_normals(mesh.points, triangles[chosen])
+    normals = _unit(weighted.sum(axis=1))
+    if isinstance(load, Pressure):
+        directions = -np.sign(load.pressure_pa) * normals
+    else:
+        vector = load.force_n if isinstance(load, Force) else load.traction_pa
+        directions = np.tile(_unit(np.asarray(vector)), (len(chosen), 1))
+    pushes = (directions * normals).sum(axis=1) < -1e-6
+    starts = places[chosen] - np.where(pushes, length, 0.0)[:, None] * directions
+    return starts, length * directions
+
+
+def _spread_out(places: FloatArray, count: int) -> NDArray[np.intp]:
+    """Indices of at most `count` places far from each other (farthest point sampling)."""
+    chosen = [int(np.argmin(np.linalg.norm(places - places.mean(axis=0), axis=1)))]
+    distance = np.linalg.norm(places - places[chosen[0]], axis=1)
+    while len(chosen) < min(count, len(places)):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(places - places[chosen[-1]], axis=1))
+    return np.array(chosen)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-300))
+
+
+def _colour(number: int) -> str:
+    return _CASES[number % len(_CASES)]
+
+
+def _rgb(colour: str) -> NDArray[np.uint8]:
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.uint8)
+
+
+def _pale(colour: str) -> NDArray[np.uint8]:
+    return (0.5 * _rgb(colour) + 0.5 * 255).astype(np.uint8)
