@@ -1,0 +1,40 @@
+"""What the endpoints and the jobs of one process share."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from api.batching import MicroBatcher
+from api.downloads import Downloads
+from api.jobs import JobEngine
+from api.settings import Settings
+from api.storage import Blobs, Records
+
+
+@dataclass(frozen=True)
+class Context:
+    """The service of one process.
+
+    Attributes:
+        settings: as the operator chose.
+        records: the tables.
+        blobs: the files.
+        batcher: the one model instance.
+        engine: the jobs.
+        downloads: files made of results.
+    """
+
+    settings: Settings
+    records: Records
+    blobs: Blobs
+    batcher: MicroBatcher
+    engine: JobEngine
+    downloads: Downloads
+
+
+def _context(request: Request) -> Context:
+    return cast(Context, request.app.state.context)
+
+
+ContextOf = Annotated[Context, Depends(_context)]

@@ -1,0 +1,172 @@
+"""Files that are made of a finished prediction when they are asked for, and kept.
+
+A file's name tells what it holds, and it is renamed into place when it is complete, so that two requests for the same
+file do no harm.
+"""
+
+import threading
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from api.errors import ConflictError
+from api.schemas import PictureField, PredictionRequest
+from api.storage import Blobs, PredictionRow, Records
+from surrogate import (
+    Fields,
+    InfrastructureError,
+    InputError,
+    Problem,
+    Summary,
+    build_problem,
+    load_fields,
+    load_mesh,
+    render_pictures,
+    write_report,
+    write_series,
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One stored step of one load history of a prediction."""
+
+    problem: Problem
+    fields: Fields
+    history: str
+    step: int
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """Makes and keeps the files.
+
+    Attributes:
+        records: the tables.
+        blobs: the files.
+        turns: bounds how many files are made at the same time.
+    """
+
+    records: Records
+    blobs: Blobs
+    turns: threading.BoundedSemaphore
+
+    def summary(self, row: PredictionRow) -> Summary:
+        """The answer in numbers."""
+        return Summary.model_validate_json((self.blobs.of_prediction(row.id) / "summary.json").read_bytes())
+
+    def vtu(self, row: PredictionRow, *, history: str | None, step: int | None) -> Path:
+        """One step as a VTU file for ParaView."""
+
+        def make(scratch: Path) -> Path:
+            choice = self._choose(row, history, step)
+            write_series(choice.problem, choice.fields, scratch)
+            return _only(scratch, "*.vtu")
+
+        return self._made(row, f"step-{_key(history, step)}.vtu", make)
+
+    def series(self, row: PredictionRow) -> Path:
+        """All stored steps of all histories, a ZIP of a PVD series."""
+
+        def make(scratch: Path) -> Path:
+            problem, fields = self._answer(row)
+            directory = scratch / "series"
+            write_series(problem, fields, directory)
+            packed = scratch / "series.zip"
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                for path in sorted(directory.rglob("*")):
+                    archive.write(path, path.relative_to(directory))
+            return packed
+
+        return self._made(row, "series.zip", make)
+
+    def picture(self, row: PredictionRow, field: PictureField, *, history: str | None, step: int | None) -> Path:
+        """One field of one step as a PNG."""
+
+        def make(scratch: Path) -> Path:
+            choice = self._choose(row, history, step)
+            render_pictures(
+                choice.problem, choice.fields, scratch, history=choice.history, step=choice.step, fields=(field,)
+            )
+            return _only(scratch, "*.png")
+
+        return self._made(row, f"{field}-{_key(history, step)}.png", make)
+
+    def report(self, row: PredictionRow) -> Path:
+        """The report in one HTML file, with the solved reference where there is one."""
+        solved = self.records.verification_of(row.id)
+        verified = solved is not None and solved.status == "done"
+
+        def make(scratch: Path) -> Path:
+            problem, fields = self._answer(row)
+            reference = self._answer(solved)[1] if solved is not None and verified else None
+            return write_report(problem, fields, scratch, reference=reference)
+
+        return self._made(row, "verified-report.html" if verified else "report.html", make)
+
+    def _made(self, row: PredictionRow, name: str, make: Callable[[Path], Path]) -> Path:
+        kept = self.blobs.of_prediction(row.id) / "made" / name
+        if kept.exists():
+            return kept
+        with self.turns, self.blobs.scratch() as scratch:
+            # Another request may have made it while this one waited for its turn.
+            return kept if kept.exists() else self.blobs.keep(make(scratch), kept)
+
+    def _answer(self, row: PredictionRow, history: str | None = None) -> tuple[Problem, Fields]:
+        """The problem and its answer, all of it or one history."""
+        path = self.blobs.of_prediction(row.id) / "fields.npz"
+        if not path.exists():
+            raise ConflictError(
+                f"prediction {row.id} kept no fields because its outputs were empty; predict again with outputs "
+                '["fields"]'
+            )
+        request = PredictionRequest.model_validate_json(row.request)
+        mesh = load_mesh(self.blobs.of_mesh(row.mesh_id) / "mesh.npz")
+        problem = build_problem(request.problem(), mesh, name=row.name)
+        if history is None:
+            return problem, load_fields(path)
+        known = [entry for entry in problem.load_histories if entry.name == history]
+        if not known:
+            names = ", ".join(repr(entry.name) for entry in problem.load_histories)
+            raise InputError(f"no load history {history!r}; choose one of {names}")
+        return replace(problem, load_histories=tuple(known)), load_fields(path, history=history)
+
+    def _choose(self, row: PredictionRow, history: str | None, step: int | None) -> Choice:
+        """The wanted step alone; the worst history and its peak step where none is named."""
+        summary = self.summary(row)
+        problem, fields = self._answer(row, history or summary.ranking[0])
+        found = fields.histories[0]
+        stored = found.steps.tolist()
+        if not stored:
+            raise ConflictError(f"load history {found.name!r} reached no step: {found.collapse}")
+        if step is None:
+            peak = next(entry.peak_step for entry in summary.histories if entry.name == found.name)
+            step = peak if peak in stored else stored[-1]
+        if step not in stored:
+            raise InputError(f"step {step} of {found.name!r} is not stored; stored steps are {stored}")
+        at = stored.index(step)
+        alone = replace(
+            found,
+            steps=found.steps[at : at + 1],
+            displacement=found.displacement[at : at + 1],
+            stress=found.stress[at : at + 1],
+            plastic_strain=found.plastic_strain[at : at + 1],
+            equivalent_plastic_strain=found.equivalent_plastic_strain[at : at + 1],
+        )
+        return Choice(problem, replace(fields, histories=(alone,)), found.name, step)
+
+
+def _key(history: str | None, step: int | None) -> str:
+    """A file name for a choice of the user's, which may hold any character."""
+    if history is None and step is None:
+        return "worst"
+    return sha256(f"{history!r} {step!r}".encode()).hexdigest()[:16]
+
+
+def _only(directory: Path, pattern: str) -> Path:
+    found = sorted(directory.rglob(pattern))
+    if not found:
+        raise InfrastructureError(f"no {pattern} file was written; try again, or see the service's log")
+    return found[0]

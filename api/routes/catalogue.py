@@ -1,0 +1,36 @@
+"""What the service has to offer: materials and models."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+
+from api.errors import NotFoundError, declared
+from api.schemas import MaterialList, MaterialView, ModelList, ModelView
+from surrogate import library, list_models
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+
+@router.get("/materials", summary="The library of materials")
+def materials() -> MaterialList:
+    """Names that `material` takes, with the constants behind them."""
+    return MaterialList(materials=[MaterialView.model_validate(asdict(material)) for material in library()])
+
+
+@router.get("/models", responses=declared(503), summary="The models that can answer")
+def models() -> ModelList:
+    """Installed models; the first is the default."""
+    return ModelList(
+        models=[ModelView(name=card.name, version=card.version, description=card.description) for card in list_models()]
+    )
+
+
+@router.get("/models/{name}", responses=declared(404, 503), summary="A model")
+def model(name: str) -> ModelView:
+    """The card of a model."""
+    cards = models().models
+    for card in cards:
+        if card.name == name:
+            return card
+    known = ", ".join(card.name for card in cards) or "none"
+    raise NotFoundError(f"no model {name[:100]!r}; installed: {known}")

@@ -1,0 +1,45 @@
+"""What load balancers and operators ask."""
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from api.context import ContextOf
+from api.schemas import Health
+
+router = APIRouter(tags=["operation"])
+
+VERSION = version("jepa-surrogate")
+
+
+@router.get("/healthz", summary="Alive")
+async def alive() -> Health:
+    """Answers as long as the event loop runs, whatever is being computed."""
+    return Health(status="ok", version=VERSION)
+
+
+@router.get("/readyz", summary="Ready", responses={503: {"model": Health}})
+def ready(context: ContextOf, response: Response) -> Health:
+    """Whether requests can be served: the database answers and the data directory can be written."""
+    checks: dict[str, str] = {}
+    try:
+        context.records.check()
+        checks["database"] = "ok"
+    except Exception as error:
+        checks["database"] = type(error).__name__
+    try:
+        with context.blobs.scratch():
+            checks["data_directory"] = "ok"
+    except OSError as error:
+        checks["data_directory"] = error.strerror or type(error).__name__
+    checks["model_thread"] = "ok" if context.batcher.alive else "ended"
+    well = all(state == "ok" for state in checks.values())
+    response.status_code = 200 if well else 503
+    return Health(status="ok" if well else "unavailable", version=VERSION, checks=checks)
+
+
+@router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+def metrics() -> Response:
+    """The text format of Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

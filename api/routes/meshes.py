@@ -1,0 +1,207 @@
+"""Parts: upload, look at, delete."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path, PurePosixPath
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter, File, Form, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+
+from api.context import Context, ContextOf
+from api.errors import ConflictError, DescribedError, declared
+from api.routes.waiting import finished
+from api.schemas import FaceList, FaceView, MeshView, ProblemDetails
+from api.storage import UNFINISHED, MeshRow
+from api.work import job_of, mesh_file, upload_file
+from surrogate import InputError, TetMesh, file_format, load_mesh
+
+router = APIRouter(prefix="/v1/meshes", tags=["meshes"])
+
+# Part of a mesh's identity: raised when the same file would be read or meshed differently.
+READER_VERSION = 1
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An uploaded file that lies in scratch.
+
+    Attributes:
+        path: where it lies.
+        name: as the user calls it, without a directory.
+        suffix: of the formats that can be read, in small letters.
+        digest: sha256 of the content, hexadecimal.
+    """
+
+    path: Path
+    name: str
+    suffix: str
+    digest: str
+
+    def mesh_id(self, length_unit: str | None, element_size_m: float | None) -> str:
+        """The same for the same part read in the same way."""
+        text = f"{self.digest} {self.suffix} {READER_VERSION} {length_unit} {element_size_m!r}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=MeshView,
+    summary="Upload a part",
+    responses={
+        200: {"model": MeshView, "description": "The same part was uploaded before"},
+        202: {"model": MeshView, "description": "Still being meshed; poll the Location"},
+        **declared(400, 413, 415, 422, 503),
+    },
+)
+async def upload(
+    context: ContextOf,
+    response: Response,
+    file: Annotated[UploadFile, File(description="STEP, STL, OBJ, VTU, VTK, MSH, INP, BDF or NAS, also .gz")],
+    length_unit: Annotated[
+        str | None, Form(max_length=16, description="unit of the coordinates; needed where the format carries none")
+    ] = None,
+    element_size_m: Annotated[float | None, Form(description="wanted element size, m; default chosen")] = None,
+) -> MeshView:
+    """Meshes a part. The same content, unit and element size again is answered with the mesh that there is."""
+    if element_size_m is not None and not (math.isfinite(element_size_m) and element_size_m > 0):
+        raise InputError(f"element_size_m = {element_size_m}: give a positive length in metres, or leave it out")
+    name = PurePosixPath((file.filename or "part").replace("\\", "/")).name[:255]
+    unit = (length_unit or "").strip() or None
+    row, created = await run_in_threadpool(_take_in, context, file.file, name, unit, element_size_m)
+    row = await finished(lambda: context.records.mesh(row.id), context.settings.mesh_wait_s)
+    if row.status == "failed":
+        raise DescribedError(ProblemDetails.model_validate(row.error))
+    response.headers["Location"] = f"{router.prefix}/{row.id}"
+    if row.status in UNFINISHED:
+        response.status_code, response.headers["Retry-After"] = 202, "1"
+    elif not created:
+        response.status_code = 200
+    return view(row)
+
+
+@router.get("/{mesh_id}", responses=declared(404), summary="A part")
+def read(context: ContextOf, mesh_id: str) -> MeshView:
+    """Status and sizes; `error` tells why a part could not be meshed."""
+    return view(context.records.mesh(mesh_id))
+
+
+@router.get(
+    "/{mesh_id}/faces", responses=declared(404, 409, 422), summary="The faces that loads and supports can select"
+)
+def faces(context: ContextOf, mesh_id: str) -> FaceList:
+    """Every face with what was fitted to it: the values that selectors compare with."""
+    row = context.records.mesh(mesh_id)
+    mesh = ready_mesh(context, row)
+    return FaceList(
+        mesh=row.id,
+        faces=[
+            FaceView(
+                id=face.id,
+                name=face.name,
+                kind=face.kind,
+                area_m2=face.area,
+                centroid_m=face.centroid,
+                normal=face.normal,
+                axis=face.axis,
+                radius_m=face.radius,
+                hole=face.hole,
+            )
+            for face in mesh.faces
+        ],
+    )
+
+
+@router.get(
+    "/{mesh_id}/content",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404)},
+    summary="The file as it was uploaded",
+)
+def content(context: ContextOf, mesh_id: str) -> FileResponse:
+    """Bit for bit what was uploaded."""
+    row = context.records.mesh(mesh_id)
+    # Always as a download: a part may hold markup that a browser would run.
+    return FileResponse(upload_file(context.blobs, row), media_type="application/octet-stream", filename=row.name)
+
+
+@router.delete("/{mesh_id}", status_code=204, responses=declared(404, 409), summary="Delete a part")
+def delete(context: ContextOf, mesh_id: str) -> Response:
+    """Deletes a part that no prediction needs."""
+    row = context.records.mesh(mesh_id)
+    context.records.delete(row)
+    context.blobs.delete(context.blobs.of_mesh(row.id))
+    return Response(status_code=204)
+
+
+def ready_mesh(context: Context, row: MeshRow) -> TetMesh:
+    """The mesh of a part.
+
+    Raises:
+        ConflictError: it is still being meshed.
+        DescribedError: it could not be meshed.
+    """
+    if row.status in UNFINISHED:
+        raise ConflictError(f"mesh {row.id} is still {row.status}; poll {router.prefix}/{row.id} until it is ready")
+    if row.status == "failed":
+        raise DescribedError(ProblemDetails.model_validate(row.error))
+    return load_mesh(mesh_file(context.blobs, row.id))
+
+
+def view(row: MeshRow) -> MeshView:
+    """A row as it goes over the wire."""
+    facts = row.facts or {}
+    return MeshView.model_validate(
+        {
+            "id": row.id,
+            "status": row.status,
+            "name": row.name,
+            "length_unit": row.length_unit,
+            "requested_element_size_m": row.element_size_m,
+            "created_at": row.created_at.replace(tzinfo=UTC),
+            "error": row.error,
+            **facts,
+        }
+    )
+
+
+def _take_in(
+    context: Context, stream: BinaryIO, name: str, length_unit: str | None, element_size_m: float | None
+) -> tuple[MeshRow, bool]:
+    """The row of a part, and whether it is new; a new one is being meshed."""
+    suffix = _suffix(name)
+    with context.blobs.scratch() as scratch:
+        path = scratch / "upload"
+        digest = hashlib.sha256()
+        with path.open("wb") as copy:
+            for chunk in iter(lambda: stream.read(_CHUNK), b""):
+                digest.update(chunk)
+                copy.write(chunk)
+        part = Upload(path, name, suffix, digest.hexdigest())
+        row = MeshRow(
+            id=part.mesh_id(length_unit, element_size_m),
+            name=name,
+            suffix=suffix,
+            length_unit=length_unit,
+            element_size_m=element_size_m,
+        )
+        context.blobs.keep(path, upload_file(context.blobs, row))
+    created = context.records.add(row)
+    row = context.records.mesh(row.id)
+    if row.status == "failed" and row.error is not None and int(str(row.error["status"])) >= 500:
+        # Not the part's fault: it deserves another attempt.
+        row.generation = context.records.renew(row)
+        row.status = "queued"
+    if row.status == "queued":
+        context.engine.submit(job_of(row))
+    return row, created
+
+
+def _suffix(name: str) -> str:
+    """Raises UnsupportedFormatError where no reader takes it."""
+    return f".{file_format(Path(name))}" + (".gz" if name.lower().endswith(".gz") else "")

@@ -1,0 +1,242 @@
+"""Predictions: ask, wait, read, download, verify, cancel."""
+
+import uuid
+from datetime import UTC
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from api.context import Context, ContextOf
+from api.errors import ConflictError, NotFoundError, declared
+from api.routes.meshes import ready_mesh
+from api.routes.waiting import finished, preferred_wait_s
+from api.schemas import PredictionList, PredictionRequest, PredictionStatus, PredictionView
+from api.storage import UNFINISHED, PredictionRow
+from api.work import job_of
+from surrogate import InputError, build_problem
+
+router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
+
+Prefer = Annotated[str | None, Header(description="`wait=5` answers with the result if it is there in 5 s (RFC 7240)")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=200, description="the same key and body again answer with the first prediction"),
+]
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Ask for a prediction",
+    responses={
+        200: {"model": PredictionView, "description": "Finished earlier under the same Idempotency-Key"},
+        201: {"model": PredictionView, "description": "Finished within the preferred wait"},
+        **declared(400, 404, 409, 413, 422, 503),
+    },
+)
+async def create(
+    context: ContextOf,
+    request: PredictionRequest,
+    response: Response,
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
+) -> PredictionView:
+    """Checks the problem against the mesh, then answers it in the background: poll the Location."""
+    row, created = await run_in_threadpool(_take_in, context, request, idempotency_key)
+    return await _answered(context, row, response, prefer, f"{router.prefix}/{row.id}", 201 if created else 200)
+
+
+@router.get("", responses=declared(404, 422), summary="List predictions")
+def list_all(
+    context: ContextOf,
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[str | None, Query(max_length=100, description="id that the page follows")] = None,
+    mesh: Annotated[str | None, Query(max_length=100, description="only those of this mesh")] = None,
+    status: Annotated[PredictionStatus | None, Query(description="only those of this status")] = None,
+) -> PredictionList:
+    """Newest first, without summaries; `next` is the address of the following page."""
+    rows = context.records.predictions(limit + 1, after=after, mesh_id=mesh, status=status)
+    following = None
+    if len(rows) > limit:
+        query = {**request.query_params, "after": rows[limit - 1].id}
+        following = f"{router.prefix}?{urlencode(query)}"
+    return PredictionList(predictions=[view(row) for row in rows[:limit]], next=following)
+
+
+@router.get("/{prediction_id}", responses=declared(404), summary="A prediction")
+async def read(context: ContextOf, prediction_id: str, response: Response, prefer: Prefer = None) -> PredictionView:
+    """Status, stage and progress; the summary when done, the error when failed."""
+    row = await run_in_threadpool(context.records.prediction, prediction_id)
+    shown = await _answered(context, row, response, prefer, None, 200)
+    response.status_code = 200
+    return shown
+
+
+@router.post(
+    "/{prediction_id}/cancel",
+    status_code=202,
+    responses=declared(404, 409),
+    summary="Cancel a prediction",
+)
+def cancel(context: ContextOf, prediction_id: str) -> PredictionView:
+    """A queued prediction ends at once, a running one at its next report of progress."""
+    return view(context.records.ask_to_cancel(prediction_id))
+
+
+@router.post(
+    "/{prediction_id}/verification",
+    status_code=202,
+    responses={
+        200: {"model": PredictionView, "description": "Verified earlier"},
+        201: {"model": PredictionView, "description": "Verified within the preferred wait"},
+        **declared(404, 409, 422, 503),
+    },
+    summary="Verify a prediction by FEM",
+)
+async def verify(context: ContextOf, prediction_id: str, response: Response, prefer: Prefer = None) -> PredictionView:
+    """Solves the same problem by FEM; the summary then has the difference of each history."""
+    row, created = await run_in_threadpool(_take_in_verification, context, prediction_id)
+    location = f"{router.prefix}/{prediction_id}/verification"
+    return await _answered(context, row, response, prefer, location, 201 if created else 200)
+
+
+@router.get(
+    "/{prediction_id}/verification",
+    responses=declared(404),
+    summary="The verification of a prediction",
+)
+async def verification(
+    context: ContextOf, prediction_id: str, response: Response, prefer: Prefer = None
+) -> PredictionView:
+    """How far the newest verification is, and its differences when done."""
+    row = await run_in_threadpool(_verification, context, prediction_id)
+    shown = await _answered(context, row, response, prefer, None, 200)
+    response.status_code = 200
+    return shown
+
+
+@router.delete("/{prediction_id}", status_code=204, responses=declared(404, 409), summary="Delete a prediction")
+def delete(context: ContextOf, prediction_id: str) -> Response:
+    """Deletes a finished prediction and its files."""
+    row = context.records.prediction(prediction_id)
+    solved = context.records.verification_of(row.id)
+    for each in (solved, row):
+        if each is not None:
+            context.records.delete(each)
+            context.blobs.delete(context.blobs.of_prediction(each.id))
+    return Response(status_code=204)
+
+
+def view(row: PredictionRow, context: Context | None = None) -> PredictionView:
+    """A row as it goes over the wire; with its summary where a context is given."""
+    address = f"{router.prefix}/{row.id}"
+    done = row.status == "done"
+    files = ("summary", "report", "result.vtu", "series.zip", "render.png") if done else ()
+    return PredictionView.model_validate(
+        {
+            "id": row.id,
+            "mesh": row.mesh_id,
+            "name": row.name,
+            "fidelity": row.fidelity,
+            "status": "running" if row.status == "meshing" else row.status,
+            "stage": row.stage,
+            "progress": row.progress,
+            "created_at": row.created_at.replace(tzinfo=UTC),
+            "started_at": row.started_at and row.started_at.replace(tzinfo=UTC),
+            "finished_at": row.finished_at and row.finished_at.replace(tzinfo=UTC),
+            "verifies": row.verifies,
+            "links": {"self": address, **{file: f"{address}/{file}" for file in files}},
+            "summary": context.downloads.summary(row) if context is not None and done else None,
+            "error": row.error,
+        }
+    )
+
+
+async def _answered(
+    context: Context, row: PredictionRow, response: Response, prefer: str | None, location: str | None, done_status: int
+) -> PredictionView:
+    """The prediction after the preferred wait, with the headers that tell the client how to go on."""
+    wait_s = preferred_wait_s(prefer)
+    if wait_s is not None:
+        row = await finished(lambda: context.records.prediction(row.id), min(wait_s, context.settings.max_wait_s))
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
+    if location is not None:
+        response.headers["Location"] = location
+    if row.status in UNFINISHED:
+        response.status_code, response.headers["Retry-After"] = 202, "1"
+    else:
+        response.status_code = done_status
+    return await run_in_threadpool(view, row, context)
+
+
+def _take_in(context: Context, request: PredictionRequest, key: str | None) -> tuple[PredictionRow, bool]:
+    """The row of a request, and whether it is new; a new one is being answered."""
+    text = request.model_dump_json()
+    if key is not None and (earlier := context.records.prediction_of_key(key)) is not None:
+        return _same(earlier, text, key), False
+    mesh_row = context.records.mesh(request.mesh)
+    # Selectors, material and names are tried now, so that a mistake is told at once.
+    build_problem(request.problem(), ready_mesh(context, mesh_row))
+    row = PredictionRow(
+        id=uuid.uuid4().hex,
+        mesh_id=mesh_row.id,
+        name=request.name or mesh_row.name.split(".")[0] or "part",
+        request=text,
+        fidelity=request.fidelity,
+        idempotency_key=key,
+    )
+    if not context.records.add(row):
+        earlier = context.records.prediction_of_key(key) if key is not None else None
+        assert earlier is not None, "only an idempotency key can collide"
+        return _same(earlier, text, key), False
+    context.engine.submit(job_of(row))
+    return context.records.prediction(row.id), True
+
+
+def _same(earlier: PredictionRow, text: str, key: str | None) -> PredictionRow:
+    if earlier.request != text:
+        raise InputError(f"Idempotency-Key {key!r} was used for another request; give each request a key of its own")
+    return earlier
+
+
+def _take_in_verification(context: Context, prediction_id: str) -> tuple[PredictionRow, bool]:
+    """The row that verifies a prediction, and whether it was started now."""
+    predicted = context.records.prediction(prediction_id)
+    if predicted.status != "done":
+        raise ConflictError(f"prediction {predicted.id} is {predicted.status}; verify it when it is done")
+    request = PredictionRequest.model_validate_json(predicted.request)
+    if predicted.fidelity == "solved":
+        raise ConflictError(f"prediction {predicted.id} was solved by FEM already; there is nothing to verify it with")
+    if not request.outputs:
+        raise ConflictError(
+            f'prediction {predicted.id} kept no fields to compare; predict again with outputs ["fields"]'
+        )
+    row = PredictionRow(
+        # Made of the prediction's id, so that asking twice solves once.
+        id=uuid.uuid5(uuid.NAMESPACE_URL, f"{predicted.id}/verification").hex,
+        mesh_id=predicted.mesh_id,
+        name=predicted.name,
+        request=request.model_copy(update={"fidelity": "solved"}).model_dump_json(),
+        fidelity="solved",
+        verifies=predicted.id,
+    )
+    created = context.records.add(row)
+    row = context.records.prediction(row.id)
+    if row.status in ("failed", "cancelled"):
+        row.generation, created = context.records.renew(row), True
+        row = context.records.prediction(row.id)
+    if row.status in UNFINISHED:
+        context.engine.submit(job_of(row))
+    return row, created
+
+
+def _verification(context: Context, prediction_id: str) -> PredictionRow:
+    row = context.records.verification_of(context.records.prediction(prediction_id).id)
+    if row is None:
+        raise NotFoundError(
+            f"prediction {prediction_id} is not verified; POST to {router.prefix}/{prediction_id}/verification"
+        )
+    return row

@@ -1,0 +1,91 @@
+"""What a finished prediction can be had as: numbers, files for ParaView, pictures, a report."""
+
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+
+from api.context import Context, ContextOf
+from api.errors import ConflictError, declared
+from api.schemas import PictureField
+from api.storage import PredictionRow
+from surrogate import Summary
+
+router = APIRouter(prefix="/v1/predictions", tags=["results"])
+
+History = Annotated[str | None, Query(max_length=200, description="name of a load history; default the worst")]
+Step = Annotated[int | None, Query(ge=0, le=10**9, description="index of a stored step; default the peak step")]
+
+
+@router.get("/{prediction_id}/summary", responses=declared(404, 409), summary="summary.json")
+def summary(context: ContextOf, prediction_id: str) -> Summary:
+    """The answer in numbers alone."""
+    return context.downloads.summary(_done(context, prediction_id))
+
+
+@router.get(
+    "/{prediction_id}/result.vtu",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/xml": {}}}, **declared(404, 409, 422, 503)},
+    summary="One step for ParaView",
+)
+def result(context: ContextOf, prediction_id: str, history: History = None, step: Step = None) -> FileResponse:
+    """Quadratic tetrahedra with displacement, stress and plastic strain of one stored step."""
+    row = _done(context, prediction_id)
+    return _file(context.downloads.vtu(row, history=history, step=step), row, "application/xml", ".vtu")
+
+
+@router.get(
+    "/{prediction_id}/series.zip",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/zip": {}}}, **declared(404, 409, 503)},
+    summary="All stored steps for ParaView",
+)
+def series(context: ContextOf, prediction_id: str) -> FileResponse:
+    """A ZIP of a PVD series: every stored step of every load history."""
+    row = _done(context, prediction_id)
+    return _file(context.downloads.series(row), row, "application/zip", ".zip")
+
+
+@router.get(
+    "/{prediction_id}/render.png",
+    response_class=FileResponse,
+    responses={200: {"content": {"image/png": {}}}, **declared(404, 409, 422, 503)},
+    summary="A picture",
+)
+def render(
+    context: ContextOf,
+    prediction_id: str,
+    field: PictureField = "von_mises",
+    history: History = None,
+    step: Step = None,
+) -> FileResponse:
+    """One field of one stored step on the part."""
+    row = _done(context, prediction_id)
+    return _file(context.downloads.picture(row, field, history=history, step=step), row, "image/png", None)
+
+
+@router.get(
+    "/{prediction_id}/report",
+    response_class=FileResponse,
+    responses={200: {"content": {"text/html": {}}}, **declared(404, 409, 503)},
+    summary="The report",
+)
+def report(context: ContextOf, prediction_id: str) -> FileResponse:
+    """One HTML file with the pictures in it; with the differences once the prediction is verified."""
+    row = _done(context, prediction_id)
+    return _file(context.downloads.report(row), row, "text/html", None)
+
+
+def _done(context: Context, prediction_id: str) -> PredictionRow:
+    row = context.records.prediction(prediction_id)
+    if row.status != "done":
+        raise ConflictError(f"prediction {row.id} is {row.status}; poll {router.prefix}/{row.id} until it is done")
+    return row
+
+
+def _file(path: Path, row: PredictionRow, media_type: str, suffix: str | None) -> FileResponse:
+    """A file of a result; with a suffix it is saved under the problem's name, without one it is shown."""
+    name = f"{row.name}{suffix}" if suffix else None
+    return FileResponse(path, media_type=media_type, filename=name)

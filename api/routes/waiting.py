@@ -1,0 +1,38 @@
+"""Waiting for a row to be finished without holding a thread or the event loop."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from fastapi.concurrency import run_in_threadpool
+
+from api.storage import UNFINISHED, MeshRow, PredictionRow
+
+RowT = TypeVar("RowT", MeshRow, PredictionRow)
+
+_FIRST_LOOK_S = 0.02
+_LONGEST_PAUSE_S = 0.25
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
+
+
+async def finished(read: Callable[[], RowT], seconds: float) -> RowT:
+    """The row as soon as it is finished, or as it is after some seconds.
+
+    The table is asked, not the job: the job may run in another process.
+    """
+    deadline, pause = time.monotonic() + seconds, _FIRST_LOOK_S
+    while True:
+        row = await run_in_threadpool(read)
+        left = deadline - time.monotonic()
+        if row.status not in UNFINISHED or left <= 0:
+            return row
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 1.3, _LONGEST_PAUSE_S)
+
+
+def preferred_wait_s(prefer: str | None) -> int | None:
+    """Seconds of `Prefer: wait=5` (RFC 7240), None where there is none."""
+    found = _WAIT.search(prefer or "")
+    return int(found[1]) if found else None

@@ -1,0 +1,83 @@
+"""The service's settings; the only place that reads the environment.
+
+Every setting is `SURROGATE_` plus its name in capitals: `SURROGATE_DATA_DIRECTORY=/srv/surrogate`.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may choose.
+
+    Attributes:
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        data_directory: where uploads, results and, by default, the databases live.
+        database_url: SQLAlchemy URL of the service's own tables; default SQLite in the data directory.
+        jobs_database_url: URL of the job engine's tables; default SQLite in the data directory, or `database_url`
+            where that is Postgres.
+        worker_id: stable name of this process; after a crash a process of the same name takes its jobs up again.
+        device: torch device of the model: auto, cpu, cuda, cuda:1, …
+        model: name of the model that answers where a request names none; None takes the registry's default.
+        max_upload_bytes: largest request body, bytes.
+        mesh_wait_s: how long an upload waits for its mesh before it is answered 202, s.
+        max_wait_s: longest `Prefer: wait` that is honoured, s.
+        batch_window_s: how long the first request of a batch waits for others, s.
+        batch_size: most problems in one batch.
+        batch_capacity: problems that may wait for the model before new ones are refused.
+        concurrent_predictions: predictions that are prepared and batched at the same time.
+        job_attempts: how often a job may take the process down before it is given up.
+        log_level: least severe level that is logged.
+        log_format: one JSON object a line, or coloured text.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SURROGATE_", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    data_directory: Path = Path("~/.local/share/surrogate")
+    database_url: str | None = None
+    jobs_database_url: str | None = None
+    worker_id: str = Field(default="worker-0", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    device: str = "auto"
+    model: str | None = None
+    max_upload_bytes: PositiveInt = 128 * 2**20
+    mesh_wait_s: float = Field(default=5.0, ge=0)
+    max_wait_s: float = Field(default=60.0, ge=0)
+    batch_window_s: float = Field(default=0.005, ge=0)
+    batch_size: PositiveInt = 16
+    batch_capacity: PositiveInt = 256
+    concurrent_predictions: PositiveInt = 16
+    concurrent_renders: PositiveInt = 2
+    job_attempts: PositiveInt = 3
+    job_poll_s: PositiveFloat = 0.05
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
+
+    @property
+    def directory(self) -> Path:
+        """The data directory, absolute."""
+        return self.data_directory.expanduser().resolve()
+
+    @property
+    def metadata_url(self) -> str:
+        """URL of the service's own tables."""
+        return self.database_url or f"sqlite:///{self.directory / 'service.sqlite'}"
+
+    @property
+    def jobs_url(self) -> str:
+        """URL of the job engine's tables."""
+        if self.jobs_database_url:
+            return self.jobs_database_url
+        if self.database_url and not self.database_url.startswith("sqlite"):
+            return self.database_url
+        return f"sqlite:///{self.directory / 'jobs.sqlite'}"
+
+    @property
+    def single_process(self) -> bool:
+        """Whether a database is SQLite, which only one process may use."""
+        return self.metadata_url.startswith("sqlite") or self.jobs_url.startswith("sqlite")

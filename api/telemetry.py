@@ -1,0 +1,112 @@
+"""What an operator sees: structured logs with a request id, and counters for Prometheus."""
+
+import logging
+import re
+import sys
+import time
+import uuid
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.settings import Settings
+
+REQUESTS = Counter("surrogate_requests_total", "HTTP requests", ("method", "route", "status"))
+REQUEST_SECONDS = Histogram("surrogate_request_seconds", "Time to answer an HTTP request", ("method", "route"))
+JOBS = Counter("surrogate_jobs_total", "Jobs that ended", ("kind", "status"))
+JOB_SECONDS = Histogram(
+    "surrogate_job_seconds", "Time to do a job", ("kind",), buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+)
+BATCH_SIZE = Histogram("surrogate_batch_size", "Problems that the model answered together", buckets=(1, 2, 4, 8, 16))
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+log = structlog.get_logger()
+
+
+def configure_logs(settings: Settings) -> None:
+    """One event a line on standard error, with what the context binds (request id, job, id)."""
+    rendering: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if settings.log_format == "json"
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *rendering,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+class BodyTooLarge(HTTPException):
+    """The request's body is over the limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            413, f"the request is over the limit of {limit} bytes ({limit / 2**20:.4g} MiB); send a smaller file"
+        )
+
+
+class RequestMonitor:
+    """Gives each request an id, bounds its body, logs and counts it."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        started, status = time.perf_counter(), 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, self._bounded(headers, receive), answer)
+            finally:
+                seconds = time.perf_counter() - started
+                # The route's pattern, not the path: ids would make a counter each.
+                route = getattr(scope.get("route"), "path", "unmatched")
+                REQUESTS.labels(scope["method"], route, status).inc()
+                REQUEST_SECONDS.labels(scope["method"], route).observe(seconds)
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    milliseconds=round(seconds * 1000, 1),
+                )
+
+    def _bounded(self, headers: Headers, receive: Receive) -> Receive:
+        announced, received = headers.get("content-length", ""), 0
+
+        async def bounded() -> Message:
+            nonlocal received
+            if announced.isdecimal() and int(announced) > self._max_bytes:
+                raise BodyTooLarge(self._max_bytes)
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                raise BodyTooLarge(self._max_bytes)
+            return message
+
+        return bounded
