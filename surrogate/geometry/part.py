@@ -1,0 +1,186 @@
+"""A file becomes a part: `load_part` picks the reader by the file's suffix and runs it in its own process."""
+
+import gzip
+import logging
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from surrogate.errors import GeometryError, TooLargeError, UnsupportedFormatError
+from surrogate.geometry.element_size import element_size
+from surrogate.geometry.file_kinds import FORMATS, check_content, file_format
+from surrogate.geometry.isolation import run_isolated
+from surrogate.geometry.length_units import METRES_PER_UNIT, metres_per_unit, step_length_unit, unit_name
+from surrogate.geometry.saved_mesh import load_saved_mesh
+from surrogate.geometry.tet_mesh import TetMesh
+
+_log = logging.getLogger(__name__)
+
+MOST_BYTES = 1 << 30
+_MEMORY_BYTES = 16 << 30
+_DEFAULT_TIMEOUT_S = 58.0
+_FINE_TIMEOUT_S = 300.0
+
+# What to try in turn, each in a new process: surface algorithm, volume algorithm, factor on the size, healing.
+_ATTEMPTS = (
+    ("frontal", "hxt", 1.0, False),
+    ("delaunay", "hxt", 0.6, False),
+    ("delaunay", "delaunay", 0.6, False),
+    ("meshadapt", "delaunay", 0.8, True),
+)
+
+
+def load_part(
+    path: Path,
+    *,
+    length_unit: str | None = None,
+    element_size_m: float | None = None,
+    timeout_s: float | None = None,
+) -> TetMesh:
+    """Read or mesh a part.
+
+    STEP is meshed; STL and OBJ surfaces are filled; VTU, VTK, MSH (gmsh), INP (Abaqus, CalculiX) and BDF/NAS (Nastran)
+    volume meshes are taken as they are, linear ones with added mid-edge points. Each may be gzipped (`part.step.gz`).
+
+    Args:
+        path: the file; its suffix says the format, in any case.
+        length_unit: "m", "mm", "cm", "in", "ft" or "um". Required unless the file states its unit (STEP), refused where
+            it contradicts the file.
+        element_size_m: largest element edge for STEP, STL and OBJ; by default chosen from the part, for about 4k to 6k
+            points (see `element_size.default_element_size`; `element_size.element_size` tells what a mesh has).
+            Volume meshes keep their cells: it is refused for them.
+        timeout_s: limit on the reading or meshing; by default 58 s, 300 s with an element size given.
+
+    Raises:
+        UnsupportedFormatError: no reader for this suffix, or the file is of another format than its suffix says.
+        TooLargeError: the file or its mesh is over a limit.
+        GeometryError: the file cannot become a solid mesh; the message says why.
+        InfrastructureError: a library is missing.
+    """
+    kind = file_format(path)
+    if not path.is_file():
+        raise GeometryError(f"{path.name}: there is no such file")
+    if element_size_m is not None and not 0 < element_size_m < float("inf"):
+        raise GeometryError(f"element_size_m must be positive, got {element_size_m:g}")
+    if element_size_m is not None and not FORMATS[kind].meshed:
+        raise GeometryError(f"{path.name} is a volume mesh and keeps its cells; leave element_size_m out")
+    if length_unit is not None:
+        metres_per_unit(length_unit)
+    elif kind != "step":
+        raise GeometryError(
+            f"{path.name}: this format carries no length unit; give the argument length_unit, one of "
+            f"{', '.join(METRES_PER_UNIT)}"
+        )
+    limit = timeout_s or (_DEFAULT_TIMEOUT_S if element_size_m is None else _FINE_TIMEOUT_S)
+    with _unpacked(path, kind) as file, tempfile.TemporaryDirectory(prefix="part-") as directory:
+        check_content(file, kind, path.name)
+        out = Path(directory) / "mesh.npz"
+        if kind == "step":
+            mesh = _mesh_step(file, path.name, out, length_unit, element_size_m, limit)
+        else:
+            module = "surrogate.geometry.surface_mesher" if FORMATS[kind].meshed else "surrogate.geometry.mesh_files"
+            scale = metres_per_unit(length_unit or "m")
+            size = "auto" if element_size_m is None else repr(element_size_m)
+            arguments = [str(file), str(out), repr(scale), kind, *([size] if FORMATS[kind].meshed else [])]
+            mesh = _run(module, arguments, path.name, out, limit)
+    size_m = element_size(mesh)
+    _log.info("%s: %d points, %d cells, element size %.3g m", path.name, len(mesh.points), len(mesh.cells), size_m)
+    return mesh
+
+
+def _mesh_step(
+    file: Path, name: str, out: Path, length_unit: str | None, element_size_m: float | None, limit: float
+) -> TetMesh:
+    """Mesh a STEP file, with other settings while it fails and time is left."""
+    scale = _step_scale(file, name, length_unit)
+    deadline = time.monotonic() + limit
+    failures: list[str] = []
+    for surface, volume, shrink, heal in _ATTEMPTS:
+        left = deadline - time.monotonic()
+        if left < 2:
+            break
+        size = "auto" if element_size_m is None else repr(element_size_m)
+        arguments = [str(file), str(out), repr(scale), size, surface, volume, repr(shrink), str(int(heal))]
+        # A first attempt that hangs must leave time for the others.
+        share = left if heal else max(0.6 * left, 2.0)
+        try:
+            return _run("surrogate.geometry.step_mesher", arguments, name, out, share)
+        except TooLargeError:
+            raise
+        except GeometryError as error:
+            _log.info("%s: %s surfaces, %s volume: %s", name, surface, volume, error)
+            failures.append(str(error))
+            if _is_final(str(error)):
+                raise
+    tried = f"{len(failures)} ways of meshing were tried"
+    raise GeometryError(f"{name} cannot be meshed: {failures[-1]} ({tried}); repair it in CAD or simplify it")
+
+
+def _is_final(message: str) -> bool:
+    """Whether other settings cannot help."""
+    return any(
+        text in message for text in ("separate solids", "no shape", "cannot be read as STEP", "encloses no volume")
+    )
+
+
+def _step_scale(file: Path, name: str, length_unit: str | None) -> float:
+    """Metres per unit of the model as gmsh reads it, which is millimetres by the file's unit."""
+    stated = step_length_unit(file.read_text(errors="replace"))
+    if stated is None:
+        if length_unit is None:
+            raise GeometryError(
+                f"{name} states no length unit, or several; give the argument length_unit, one of "
+                f"{', '.join(METRES_PER_UNIT)}"
+            )
+        return metres_per_unit(length_unit)
+    if length_unit is not None and abs(metres_per_unit(length_unit) / stated - 1) > 1e-6:
+        raise GeometryError(
+            f"{name} is in {unit_name(stated)} by its own statement, but length_unit says {length_unit!r}; leave it out"
+        )
+    return 1e-3
+
+
+def _run(module: str, arguments: list[str], name: str, out: Path, limit: float) -> TetMesh:
+    """Run a reader and load what it saved."""
+    out.unlink(missing_ok=True)
+    run_isolated(module, arguments, timeout_s=limit, memory_bytes=_MEMORY_BYTES, subject=name, death=GeometryError)
+    try:
+        return load_saved_mesh(out)
+    except GeometryError as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+@contextmanager
+def _unpacked(path: Path, kind: str) -> Iterator[Path]:
+    """The file, or its content where it is gzipped, under a size limit."""
+    if path.suffix.lower() != ".gz":
+        if path.stat().st_size > MOST_BYTES:
+            raise TooLargeError(f"{path.name} has {path.stat().st_size >> 20} MiB, the limit is {MOST_BYTES >> 20} MiB")
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="unpacked-") as directory:
+        unpacked = Path(directory) / f"part.{kind}"
+        try:
+            with gzip.open(path) as source, unpacked.open("wb") as target:
+                shutil.copyfileobj(_Limited(source, path.name), target)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UnsupportedFormatError(f"{path.name} is not a whole gzip file: {error}") from error
+        yield unpacked
+
+
+class _Limited:
+    """A stream that refuses to give more than `MOST_BYTES` (gzip bombs)."""
+
+    def __init__(self, stream: gzip.GzipFile, name: str) -> None:
+        self._stream, self._name, self._given = stream, name, 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._given += len(data)
+        if self._given > MOST_BYTES:
+            raise TooLargeError(f"{self._name} unpacks to more than {MOST_BYTES >> 20} MiB, the limit")
+        return data
