@@ -11,7 +11,6 @@ from scipy.spatial import cKDTree
 from surrogate.fields import Fields, FloatArray, HistoryFields, IntArray
 from surrogate.geometry.selectors import Selector, select_faces
 from surrogate.geometry.tet_mesh import TetMesh
-from surrogate.physics.peak import peak_step
 from surrogate.physics.problem import Acceleration, Problem
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_functions
 
@@ -30,18 +29,34 @@ def findings(problem: Problem, fields: Fields) -> tuple[str, ...]:
     """
     found = [*_collapses(fields), *_beyond_domain(fields), *fields.warnings]
     found += _beyond_method(problem, fields)
-    for kind, selectors in (
-        # A frictionless or symmetry plane meets its neighbours without a singularity.
-        ("support", [s.faces for s in problem.supports if s.fixed != ("normal",)]),
-        ("load", [x.faces for c in problem.load_cases for x in c.loads if not isinstance(x, Acceleration)]),
-    ):
-        names = peaks_on_edge(problem.mesh, selectors, fields.histories)
+    for kind, names in (("support", _peaks_on_supports(problem, fields)), ("load", _peaks_on_loads(problem, fields))):
         if names:
             found.append(
                 f"{_histories(names)}: the peak von Mises stress sits on the edge of a {kind} face, where it depends "
                 "on the mesh; read the 99.9 percentile, or move the edge away"
             )
     return tuple(dict.fromkeys(found))
+
+
+def _peaks_on_supports(problem: Problem, fields: Fields) -> list[str]:
+    # A frictionless or symmetry plane meets its neighbours without a singularity.
+    held = [support.faces for support in problem.supports if support.fixed != ("normal",)]
+    return peaks_on_edge(problem.mesh, held, fields.histories)
+
+
+def _peaks_on_loads(problem: Problem, fields: Fields) -> list[str]:
+    """Only the cases that act at the peak count."""
+    found: set[str] = set()
+    for number, case in enumerate(problem.load_cases):
+        acting = [h for h in fields.histories if len(h.factors) and h.factors[hottest_step(h), number] != 0]
+        loaded = [load.faces for load in case.loads if not isinstance(load, Acceleration)]
+        found |= set(peaks_on_edge(problem.mesh, loaded, acting))
+    return [history.name for history in fields.histories if history.name in found]
+
+
+def hottest_step(history: HistoryFields) -> int:
+    """Index of the step of largest von Mises stress."""
+    return int(np.argmax(history.scalars.peak_von_mises_pa))
 
 
 def peaks_on_edge(mesh: TetMesh, selectors: Iterable[Selector], histories: Iterable[HistoryFields]) -> list[str]:
@@ -59,7 +74,7 @@ def peaks_on_edge(mesh: TetMesh, selectors: Iterable[Selector], histories: Itera
     if not on_rim.any() or not reached:
         return []
     touching = np.asarray(on_rim[mesh.cells]).any(axis=1).ravel()
-    peaks = np.array([h.scalars.peak_at_m[int(np.argmax(h.scalars.peak_von_mises_pa))] for h in reached])
+    peaks = np.array([h.scalars.peak_at_m[hottest_step(h)] for h in reached])
     cells = _cell_of_quadrature_point(mesh, peaks)
     return [history.name for history, cell in zip(reached, cells, strict=True) if touching[cell]]
 
@@ -68,11 +83,6 @@ def rim_points(mesh: TetMesh, face_ids: tuple[int, ...]) -> IntArray:
     """Points on the edge between some faces and the rest of the surface [R]."""
     inside = np.isin(mesh.triangle_face, face_ids)
     return np.intersect1d(mesh.triangles[inside], mesh.triangles[~inside]).astype(np.int32)
-
-
-def peak_steps_text(history: HistoryFields) -> str:
-    """The decisive step of a history in words, counted from 1."""
-    return f"step {peak_step(history.scalars) + 1} of {len(history.factors)}"
 
 
 def _cell_of_quadrature_point(mesh: TetMesh, places: FloatArray) -> IntArray:

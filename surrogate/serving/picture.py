@@ -42,6 +42,7 @@ class Panel:
         arrows: whether to draw the arrows.
         mesh_lines: whether to draw the element edges.
         legend: lines of text with their colour.
+        opposite: whether to look from the opposite side.
     """
 
     title: str
@@ -58,6 +59,7 @@ class Panel:
     arrows: bool = False
     mesh_lines: bool = False
     legend: tuple[tuple[str, Colour], ...] = ()
+    opposite: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from surrogate.physics.problem import Problem
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_functions
 from surrogate.serving.picture import Marker, Order, Panel, Picture, save_order
 from surrogate.serving.point_data import averaged_at_points
-from surrogate.serving.setup_picture import setup_arrays, setup_panel
+from surrogate.serving.setup_picture import setup_arrays, setup_picture
 from surrogate.serving.summary import rank
 from surrogate.serving.surface import Surface, surface_of
 
@@ -72,16 +72,16 @@ def render_pictures(
     index = _stored(chosen, step)
     surface = surface_of(problem.mesh)
     title = f"{problem.name}: {chosen.name}, step {int(chosen.steps[index]) + 1} of {len(chosen.factors)}"
-    arrays: dict[str, NDArray[np.generic]] = {"displacement": chosen.displacement[index][surface.point_ids]}
+    arrays: dict[str, NDArray[np.generic]] = {"motion": chosen.displacement[index][surface.point_ids]}
     pictures = []
     for name in fields:
         if name == "setup":
             arrays |= setup_arrays(problem)
-            panel = setup_panel(problem)
+            pictures.append(setup_picture(problem))
         else:
             values, panel = _field_panel(problem, answer, chosen, index, name, title)
             arrays[name] = values[surface.point_ids]
-        pictures.append(Picture(f"{name}.png", (panel,)))
+            pictures.append(Picture(f"{name}.png", (panel,)))
     _draw(Order(tuple(pictures), _peak_place(problem.mesh, chosen, index)), surface, arrays, directory)
     return tuple(directory / picture.file for picture in pictures)
 
@@ -129,8 +129,8 @@ def render_comparison(
             values[label], panel = _field_panel(problem, answer, chosen, index, name, label)
             key = f"{name}_{label}"
             arrays[key] = values[label][surface.point_ids]
-            arrays[f"displacement_{label}"] = chosen.displacement[index][surface.point_ids]
-            deformed = f"displacement_{label}" if panel.displacement else None
+            arrays[f"motion_{label}"] = chosen.displacement[index][surface.point_ids]
+            deformed = f"motion_{label}" if panel.displacement else None
             panels.append(replace(panel, scalars=key, displacement=deformed, caption=""))
         high = max(panel.high for panel in panels)
         difference = values["predicted"] - values["solved"]
@@ -221,18 +221,21 @@ def _field_panel(
         values = factor * averaged_at_points(mesh, raw, fields.quadrature_volume)
         cell, point = np.unravel_index(int(raw.argmax()), raw.shape)
         place, peak = _quadrature_place(mesh, int(cell), int(point)), factor * float(raw.max())
-        caption = f"{_BAR_TITLE[name].split(',')[0]} of the {fields.method} answer, averaged at the points"
+        caption = (
+            f"{_BAR_TITLE[name].split(',')[0]} of the {fields.method} answer, averaged at the points; "
+            "the peak is over the quadrature points"
+        )
     if name == "plastic_strain" and peak == 0:
         caption, marker = "no plastic strain: elastic up to this step", None
     else:
-        marker = Marker(_vector(place), f"max {peak:.3g} {_BAR_TITLE[name].split(', ')[1]}")
+        marker = Marker(_vector(place), f"peak {peak:.3g} {_BAR_TITLE[name].split(', ')[1]}")
     panel = Panel(
         title=title,
         caption=caption,
         scalars=name,
         bar_title=_BAR_TITLE[name],
         high=float(values.max()) or 1.0,
-        displacement="displacement" if name == "displacement" else None,
+        displacement="motion" if name == "displacement" else None,
         scale=scale,
         marker=marker,
     )

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from surrogate.errors import InfrastructureError
 from surrogate.geometry.tet_mesh import Vector
-from surrogate.serving.picture import Panel, Picture, load_order
+from surrogate.serving.picture import Marker, Panel, Picture, load_order
 
-Arrays = dict[str, NDArray[np.float64]]
+FloatArray = NDArray[np.float64]
+Arrays = dict[str, FloatArray]
 _LIBRARIES = {"egl": ("libEGL.so.1",), "osmesa": ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")}
 _WINDOWS = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow"}
 _INK, _GHOST = "#1c1f24", "#9aa1ab"
@@ -58,7 +59,9 @@ def _lines(points: NDArray[np.float64], segments: NDArray[np.float64]) -> "pv.Po
     return pv.PolyData(points, lines=cells)
 
 
-def _draw_panel(plotter: "pv.Plotter", panel: Panel, surface: "pv.PolyData", arrays: Arrays) -> None:
+def _draw_panel(
+    plotter: "pv.Plotter", panel: Panel, surface: "pv.PolyData", arrays: Arrays, toward: FloatArray, aspect: float
+) -> None:
     shown = surface.copy()
     if panel.displacement is not None:
         plotter.add_mesh(_lines(surface.points, arrays["edges"]), color=_GHOST, line_width=1.5)
@@ -82,7 +85,7 @@ def _draw_panel(plotter: "pv.Plotter", panel: Panel, surface: "pv.PolyData", arr
             **smooth,
         )
         bar = plotter.add_scalar_bar(
-            panel.bar_title, n_labels=7, fmt="%.4g", color=_INK, vertical=True, width=0.07, height=0.62,
+            panel.bar_title, n_labels=7, fmt="%.3g", color=_INK, vertical=True, width=0.07, height=0.62,
             position_x=0.885, position_y=0.16, title_font_size=1, label_font_size=18,
         )  # fmt: skip
         bar.SetTitle("")
@@ -91,19 +94,51 @@ def _draw_panel(plotter: "pv.Plotter", panel: Panel, surface: "pv.PolyData", arr
         right.GetTextProperty().SetJustificationToRight()
     elif panel.tint is not None:
         shown.cell_data["tint"] = arrays[panel.tint]
-        plotter.add_mesh(shown, scalars="tint", rgb=True, smooth_shading=False, specular=0.0, ambient=0.25)
+        plotter.add_mesh(shown, scalars="tint", rgb=True, smooth_shading=False, specular=0.0, ambient=0.45, diffuse=0.6)
     if panel.mesh_lines:
-        plotter.add_mesh(_lines(shown.points, arrays["element_edges"]), color="#6f7782", line_width=0.6, opacity=0.55)
+        plotter.add_mesh(_lines(shown.points, arrays["element_edges"]), color="#5c646f", line_width=0.8, opacity=0.7)
     plotter.add_mesh(_lines(shown.points, arrays["edges"]), color=_INK, line_width=2.0)
     if panel.arrows:
         _draw_arrows(plotter, arrays)
     if panel.marker is not None:
-        plotter.add_point_labels(
-            np.array([panel.marker.at]), [panel.marker.label], always_visible=True, point_color="#d0021b",
-            point_size=14, render_points_as_spheres=True, font_size=20, text_color=_INK, shape_color="white",
-            shape_opacity=0.85, margin=4,
-        )  # fmt: skip
+        _mark(plotter, panel.marker, shown, toward)
     _write_texts(plotter, panel)
+    seen = [surface.points, shown.points]
+    if panel.arrows:
+        seen += [arrays["arrow_starts"], arrays["arrow_starts"] + arrays["arrow_vectors"]]
+    _frame(plotter, panel, np.concatenate(seen), toward, aspect)
+
+
+def _mark(plotter: "pv.Plotter", marker: Marker, shown: "pv.PolyData", toward: FloatArray) -> None:
+    """A ball on the surface nearest to the place, and its label above, neither hidden by the part."""
+    size = shown.length
+    place = shown.points[shown.find_closest_point(marker.at)] + 0.004 * size * toward
+    plotter.add_mesh(pv.Sphere(radius=0.008 * size, center=place), color="#d0021b", ambient=0.6, specular=0.0)
+    plotter.add_point_labels(
+        place[None] + [[0.0, 0.0, 0.045 * size]], [marker.label], always_visible=True, show_points=False, font_size=20,
+        text_color=_INK, shape_color="white", shape_opacity=0.85, margin=4,
+    )  # fmt: skip
+
+
+def _frame(plotter: "pv.Plotter", panel: Panel, points: FloatArray, toward: FloatArray, aspect: float) -> None:
+    """Parallel projection that fills what title and colour bar leave of the view."""
+    side = np.cross([0.0, 0.0, 1.0], toward)
+    side /= np.linalg.norm(side)
+    up = np.cross(toward, side)
+    across, upward = points @ side, points @ up
+    left, right = 0.04, 0.84 if panel.scalars else 0.96
+    bottom, top = (0.05, 0.86 - 0.036 * len(panel.legend)) if panel.legend else (0.05, 0.87)
+    height = max(np.ptp(upward) / (top - bottom), np.ptp(across) / ((right - left) * aspect))
+    focus = side * ((across.max() + across.min()) / 2 + (0.5 - (left + right) / 2) * height * aspect)
+    focus = focus + up * ((upward.max() + upward.min()) / 2 + (0.5 - (bottom + top) / 2) * height)
+    focus = focus + toward * float((points @ toward).mean())
+    camera = plotter.camera
+    camera.focal_point = focus
+    camera.position = focus + toward * 4 * height
+    camera.up = (0.0, 0.0, 1.0)
+    camera.enable_parallel_projection()
+    camera.parallel_scale = height / 2
+    plotter.reset_camera_clipping_range()
 
 
 def _draw_arrows(plotter: "pv.Plotter", arrays: Arrays) -> None:
@@ -118,7 +153,7 @@ def _draw_arrows(plotter: "pv.Plotter", arrays: Arrays) -> None:
             tip_radius=0.075,
             tip_length=0.3,
         )
-        plotter.add_mesh(arrow, color=colour.tolist(), specular=0.0)
+        plotter.add_mesh(arrow, color=colour.tolist(), specular=0.0, ambient=0.6)
 
 
 def _write_texts(plotter: "pv.Plotter", panel: Panel) -> None:
@@ -136,9 +171,8 @@ def _draw_picture(picture: Picture, surface: "pv.PolyData", arrays: Arrays, view
     for column, panel in enumerate(picture.panels):
         plotter.subplot(0, column)
         plotter.set_background("white")
-        _draw_panel(plotter, panel, surface, arrays)
-        plotter.view_vector(view, viewup=(0.0, 0.0, 1.0))
-        plotter.camera.zoom(0.92)
+        toward = np.array(view) * ([-1, -1, 1] if panel.opposite else [1, 1, 1]) / np.linalg.norm(view)
+        _draw_panel(plotter, panel, surface, arrays, toward, picture.width / len(picture.panels) / picture.height)
         plotter.add_axes(color=_INK, line_width=2, viewport=(0.0, 0.0, 0.16, 0.16))
     plotter.enable_anti_aliasing("ssaa")
     part = directory / f".{picture.file}.part.png"

@@ -3,6 +3,8 @@
 Shape letters: F' boundary triangles, A arrows.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from surrogate.geometry.selectors import select_faces
 from surrogate.geometry.tet_mesh import TetMesh
 from surrogate.physics.assembly import surface_normals
 from surrogate.physics.problem import Acceleration, Force, Load, Pressure, Problem
-from surrogate.serving.picture import Panel
+from surrogate.serving.picture import Panel, Picture
 
 _PART, _SUPPORT = "#d5d9de", "#3b6fb6"
 _CASES = ("#d1495b", "#e08e2b", "#4f9d5d", "#8358a8", "#12848f", "#9a6a3a")
@@ -20,11 +22,11 @@ _ARROW_LENGTH = 0.12  # of the part's largest extent
 _LEGEND_LINES = 8
 
 
-def setup_panel(problem: Problem) -> Panel:
-    """Panel of supports and loads; needs `setup_arrays`."""
+def setup_picture(problem: Problem) -> Picture:
+    """Supports and loads seen from two sides; needs `setup_arrays`."""
     legend = [("supports", _SUPPORT)]
     legend += [(f"load case {case.name}", _colour(i)) for i, case in enumerate(problem.load_cases)][:_LEGEND_LINES]
-    return Panel(
+    front = Panel(
         title=f"{problem.name}: supports and loads",
         caption=f"{len(problem.mesh.points)} points, {len(problem.mesh.cells)} ten-node tetrahedra",
         tint="setup_tint",
@@ -32,6 +34,8 @@ def setup_panel(problem: Problem) -> Panel:
         mesh_lines=True,
         legend=tuple(legend),
     )
+    back = replace(front, title="seen from behind", caption="", legend=(), opposite=True)
+    return Picture("setup.png", (front, back), width=1600, height=800)
 
 
 def setup_arrays(problem: Problem) -> dict[str, NDArray[np.generic]]:
