@@ -1,0 +1,60 @@
+"""The families of parametric parts: a family and a seed give a mesh, always the same one."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from surrogate.data.boss_family import FLANGED_BOSS
+from surrogate.data.bracket_family import L_BRACKET
+from surrogate.data.clevis_family import CLEVIS
+from surrogate.data.part_family import Parameters, PartFamily
+from surrogate.data.rib_family import RIB_WEB
+from surrogate.errors import InputError
+from surrogate.geometry.isolation import run_isolated
+from surrogate.geometry.saved_mesh import load_saved_mesh
+from surrogate.geometry.tet_mesh import TetMesh
+
+FAMILIES: tuple[PartFamily, ...] = (L_BRACKET, CLEVIS, FLANGED_BOSS, RIB_WEB)
+MESHING_SECONDS = 60.0
+MESHING_BYTES = 4 * 2**30
+
+
+def family_named(name: str) -> PartFamily:
+    """The family of this name.
+
+    Raises:
+        InputError: no such family; the message lists those there are.
+    """
+    for family in FAMILIES:
+        if family.name == name:
+            return family
+    raise InputError(f"no family {name!r}; choose from: {', '.join(family.name for family in FAMILIES)}")
+
+
+def sample_generator(family: PartFamily, seed: int) -> np.random.Generator:
+    """The stream that draws a sample's parameters and then its mesh density."""
+    return np.random.default_rng([seed, family.index])
+
+
+def draw_parameters(family: PartFamily, seed: int) -> Parameters:
+    """Parameters of a sample, lengths in m."""
+    return {name: float(value) for name, value in family.draw(sample_generator(family, seed)).items()}
+
+
+def generate_mesh(family: PartFamily, seed: int) -> TetMesh:
+    """The mesh of a sample; gmsh runs in a subprocess.
+
+    Raises:
+        GeometryError: the drawn solid or its mesh failed; another seed will do.
+        InfrastructureError: the mesher died or ran out of time.
+    """
+    with tempfile.TemporaryDirectory(prefix="surrogate-family-") as directory:
+        path = Path(directory) / "mesh.npz"
+        run_isolated(
+            "surrogate.data.family_worker",
+            [family.name, str(seed), str(path)],
+            timeout_s=MESHING_SECONDS,
+            memory_bytes=MESHING_BYTES,
+        )
+        return load_saved_mesh(path)

@@ -1,0 +1,195 @@
+"""From a family and a seed to a simulation: mesh, draw, scale, solve, keep.
+
+Shape letters: N points, C cells, Q = 4, K load cases, H histories, T steps, P quadrature points that yield.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, fields, replace
+from importlib.metadata import version
+
+import numpy as np
+
+from surrogate.data.families import generate_mesh
+from surrogate.data.part_family import PartFamily
+from surrogate.data.sampling import SamplingRange, draw_histories, draw_load_cases, draw_material, draw_supports
+from surrogate.data.sampling import scaled_load_cases
+from surrogate.data.simulation_file import SCHEMA_VERSION, Simulation
+from surrogate.errors import SolveError
+from surrogate.fields import FloatArray, HistoryFields, StepScalars
+from surrogate.geometry.tet_mesh import TetMesh
+from surrogate.physics.elastic import ElasticAnchor, build_elastic_system, solve_load_cases
+from surrogate.physics.invariants import to_last, von_mises
+from surrogate.physics.problem import LoadHistory, Problem
+from surrogate.physics.solver import SolverSettings, solve_histories
+from surrogate.physics.sparse_factor import SparseFactor
+
+FEWEST_HISTORIES = 2
+
+
+class RejectedSampleError(SolveError):
+    """A sample that has no place in the data; its first word classes, the rest explains."""
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """How many histories of how many steps a sample has."""
+
+    histories: int = 4
+    steps: int = 12
+
+
+class _CountingFactor:
+    """Counts the back-substitutions asked of a factor."""
+
+    def __init__(self, factor: SparseFactor) -> None:
+        self._factor = factor
+        self.size_bytes = factor.size_bytes
+        self.solved = 0
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        self.solved += right.shape[1] if right.ndim == 2 else 1
+        return self._factor.solve(right)
+
+
+def simulate(
+    family: PartFamily, seed: int, size: SampleSize, ranges: SamplingRange | None = None, mesh: TetMesh | None = None
+) -> Simulation:
+    """Draws and solves one sample.
+
+    Args:
+        family: the part's family.
+        seed: of the sample; the same seed gives the same simulation.
+        size: histories and steps.
+        ranges: what is drawn.
+        mesh: the sample's mesh where it is at hand, else it is made.
+
+    Raises:
+        RejectedSampleError: fewer than `FEWEST_HISTORIES` histories have an answer.
+        GeometryError: no mesh for this seed.
+        InputError: the drawn problem cannot be solved.
+    """
+    started = time.perf_counter()
+    mesh = mesh or generate_mesh(family, seed)
+    meshed = time.perf_counter()
+    problem, anchor, counter = draw_anchored(family, seed, mesh, size, ranges or SamplingRange())
+    drawn = time.perf_counter()
+    kept, rejected = _solve_each(anchor, problem)
+    if len(kept) < FEWEST_HISTORIES:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items()))
+        raise RejectedSampleError(f"histories: only {len(kept)} of {size.histories} have an answer ({reasons})")
+    solved = time.perf_counter()
+    statistics = {
+        "mesh_s": meshed - started, "draw_s": drawn - meshed, "solve_s": solved - drawn,
+        "back_substitutions": float(counter.solved),
+        **{f"rejected: {reason}": float(count) for reason, count in rejected.items()},
+    }  # fmt: skip
+    return _simulation(family, seed, problem, anchor, kept, statistics)
+
+
+def draw_anchored(
+    family: PartFamily, seed: int, mesh: TetMesh, size: SampleSize, ranges: SamplingRange
+) -> tuple[Problem, ElasticAnchor, "_CountingFactor"]:
+    """The problem of a sample, its elastic answer, and the counter of back-substitutions."""
+    # Apart from the stream that drew the mesh, so that neither moves the other.
+    generator = np.random.default_rng([seed, family.index, 1])
+    material, supports = draw_material(generator, ranges), draw_supports(generator, family)
+    unloaded = draw_load_cases(generator, family, supports, ranges)
+    system = build_elastic_system(mesh, material, supports)
+    counter = _CountingFactor(system.factor)
+    system = replace(system, factor=counter)
+    cases = scaled_load_cases(generator, mesh, system, supports, unloaded, ranges)
+    name = f"{family.name} {seed}"
+    placeholder = LoadHistory("none", np.ones((1, len(cases))))
+    anchor = solve_load_cases(Problem(mesh, material, supports, cases, (placeholder,), name), system)
+    histories = draw_histories(
+        generator,
+        anchor.stress,
+        system.volumes.ravel(),
+        material.yield_strength_pa,
+        (size.histories, size.steps),
+        ranges,
+    )
+    return Problem(mesh, material, supports, cases, histories, name), anchor, counter
+
+
+def _solve_each(
+    anchor: ElasticAnchor, problem: Problem
+) -> tuple[list[tuple[LoadHistory, HistoryFields]], Counter[str]]:
+    """The histories that have an answer at every step, and why the others have none."""
+    rejected: Counter[str] = Counter()
+    kept = []
+    settings = SolverSettings(stored_steps=sum(len(history.factors) for history in problem.load_histories))
+    for history, answer in _answers(anchor, problem.load_histories, settings):
+        if answer is None:
+            rejected["not converged"] += 1
+        elif answer.collapse is not None:
+            rejected["collapsed"] += 1
+        else:
+            kept.append((history, answer))
+    return kept, rejected
+
+
+def _answers(
+    anchor: ElasticAnchor, histories: tuple[LoadHistory, ...], settings: SolverSettings
+) -> list[tuple[LoadHistory, HistoryFields | None]]:
+    """All histories together; one by one where one of them has no answer at all."""
+    try:
+        return list(zip(histories, solve_histories(anchor, histories, settings), strict=True))
+    except SolveError:
+        if len(histories) == 1:
+            return [(histories[0], None)]
+        return [answer for history in histories for answer in _answers(anchor, (history,), settings)]
+
+
+def _simulation(
+    family: PartFamily,
+    seed: int,
+    problem: Problem,
+    anchor: ElasticAnchor,
+    kept: list[tuple[LoadHistory, HistoryFields]],
+    statistics: dict[str, float],
+) -> Simulation:
+    answers = [answer for _, answer in kept]
+    cell_count = len(problem.mesh.cells)
+    equivalent = np.stack([answer.equivalent_plastic_strain for answer in answers])  # [H, T, C, Q]
+    equivalent = equivalent.reshape(*equivalent.shape[:2], -1)
+    yielded = np.flatnonzero((equivalent > 0).any(axis=(0, 1))).astype(np.int32)
+    plastic = [answer.plastic_strain.reshape(len(answer.steps), -1, 6)[:, yielded] for answer in answers]
+    scalars = StepScalars(
+        *(np.stack([getattr(answer.scalars, field.name) for answer in answers]) for field in fields(StepScalars))
+    )
+    stress = anchor.stress.transpose(2, 0, 1)  # [K, 6, P]
+    return Simulation(
+        family=family.name,
+        seed=seed,
+        problem=replace(problem, load_histories=tuple(history for history, _ in kept)),
+        elastic_displacement=_single(np.stack([anchor.system.displacement(q) for q in anchor.unknowns.T])),
+        elastic_stress=_single(np.stack([to_last(case, cell_count) for case in stress])),
+        displacement=_single(np.stack([answer.displacement for answer in answers])),
+        yielded=yielded,
+        plastic_strain=_single(np.stack(plastic)),
+        equivalent_plastic_strain=_single(equivalent[:, :, yielded]),
+        scalars=scalars,
+        cell_von_mises=_cell_von_mises(answers, problem.material.yield_strength_pa),
+        statistics=statistics,
+        versions=code_versions(),
+    )
+
+
+def _single(array: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _cell_von_mises(
+    answers: list[HistoryFields], strength: float
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
+    """Largest von Mises stress of each cell over the yield strength [H, T, C]."""
+    cells = [von_mises(np.moveaxis(answer.stress, -1, 0)).max(axis=-1) for answer in answers]
+    return (np.stack(cells) / strength).astype(np.float16)
+
+
+def code_versions() -> dict[str, str]:
+    """Versions on which a simulation's numbers depend."""
+    packages = ("jepa-surrogate", "numpy", "scipy", "gmsh")
+    return {"schema": str(SCHEMA_VERSION), **{name: version(name) for name in packages}}
