@@ -100,7 +100,9 @@ def _fit_cylinder(
     length = float(np.ptp(along))
     if length > 0 and abs(np.polyfit(along, distance, 1)[0]) > 0.01:
         return None
-    depth = float(np.ptp(radial @ radial.mean(axis=0))) * radius
+    # Around a full turn the radial directions cancel; any direction then shows the whole diameter.
+    middle = radial.mean(axis=0)
+    depth = float(np.ptp(radial @ (middle / max(float(np.linalg.norm(middle)), 1e-300)))) * radius
     if np.std(distance) > 0.1 * depth:
         return None
     # Vertices of a faceted cylinder lie on it, everything else inside: the far points tell the radius.
