@@ -18,6 +18,7 @@ from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_function
 _A, _B = 0.445948490915965, 0.091576213509771
 _TRIANGLE_POINTS = np.concatenate([a * np.ones((3, 3)) + (1 - 3 * a) * np.eye(3) for a in (_A, _B)])
 _TRIANGLE_WEIGHTS = np.repeat([0.223381589678011, 0.109951743655322], 3)
+_TRIANGLE_NODES = np.concatenate([np.eye(3), np.stack([(np.eye(3)[i] + np.eye(3)[j]) / 2 for i, j in TRIANGLE_EDGES])])
 _EDGE_GRADIENT = np.array([[-1.0, -1], [1, 0], [0, 1]])
 
 
@@ -63,8 +64,9 @@ class StiffnessPattern:
         return sp.csr_matrix(matrix.tocsr())
 
 
-def _triangle_shape() -> tuple[FloatArray, FloatArray]:
-    b = _TRIANGLE_POINTS
+def _triangle_shape(barycentric: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Values [P, 6] and local derivatives [P, 6, 2] of the six shape functions at points [P, 3]."""
+    b = barycentric
     values = np.concatenate(
         [b * (2 * b - 1), np.stack([4 * b[:, i] * b[:, j] for i, j in TRIANGLE_EDGES], axis=1)], axis=1
     )
@@ -73,17 +75,32 @@ def _triangle_shape() -> tuple[FloatArray, FloatArray]:
     return values, np.concatenate([corner, np.stack(edge, axis=1)], axis=1)
 
 
+def _normals_at(points: FloatArray, triangles: IntArray, barycentric: FloatArray) -> FloatArray:
+    """Outward normals, as long as the area, at points [P, 3] of each triangle [F, P, 3], m^2."""
+    _, derivatives = _triangle_shape(barycentric)
+    tangents = np.einsum("gad,fai->fgdi", derivatives, points[triangles], optimize=True)
+    return 0.5 * np.cross(tangents[:, :, 0], tangents[:, :, 1])
+
+
 def surface_normals(points: FloatArray, triangles: IntArray) -> tuple[FloatArray, FloatArray]:
     """Shape values [6, 6] and outward normals times area weight [F, 6, 3] at the points of the surface rule, m^2."""
-    values, derivatives = _triangle_shape()
-    tangents = np.einsum("gad,fai->fgdi", derivatives, points[triangles], optimize=True)
-    normals = 0.5 * _TRIANGLE_WEIGHTS[None, :, None] * np.cross(tangents[:, :, 0], tangents[:, :, 1])
-    return values, normals
+    values, _ = _triangle_shape(_TRIANGLE_POINTS)
+    return values, _TRIANGLE_WEIGHTS[None, :, None] * _normals_at(points, triangles, _TRIANGLE_POINTS)
+
+
+def point_normals(points: FloatArray, triangles: IntArray) -> FloatArray:
+    """Outward unit normal at every point of some triangles, zero elsewhere [N, 3].
+
+    Each triangle's own normal at the point, averaged by area: second order in the size of curved triangles.
+    """
+    total = np.zeros_like(points)
+    np.add.at(total, triangles, _normals_at(points, triangles, _TRIANGLE_NODES))
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
 
 
 def _spread(mesh: TetMesh, triangles: IntArray, weighted: FloatArray) -> FloatArray:
     """Consistent nodal forces [N, 3] of forces [F, 6, 3] at the points of the surface rule, N."""
-    values, _ = _triangle_shape()
+    values, _ = _triangle_shape(_TRIANGLE_POINTS)
     per_triangle = np.einsum("ga,fgi->fai", values, weighted)
     forces = np.zeros_like(mesh.points)
     np.add.at(forces, triangles, per_triangle)

@@ -11,7 +11,7 @@ from surrogate.errors import RigidBodyError
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.selectors import select_faces
 from surrogate.geometry.tet_mesh import TetMesh
-from surrogate.physics.assembly import surface_normals
+from surrogate.physics.assembly import point_normals
 from surrogate.physics.problem import Support
 
 _AXES = {"x": 0, "y": 1, "z": 2}
@@ -30,11 +30,10 @@ def constrained_directions(mesh: TetMesh, supports: tuple[Support, ...]) -> tupl
     points, directions = [], []
     for support in supports:
         for face_id in select_faces(mesh, support.faces):
-            triangles = mesh.face_triangles((face_id,))
-            held = np.unique(triangles)
+            held = np.unique(mesh.face_triangles((face_id,)))
             if support.fixed == ("normal",):
                 points.append(held)
-                directions.append(_point_normals(mesh, triangles)[held])
+                directions.append(_face_normals(mesh, face_id, held))
                 continue
             for axis in support.fixed:
                 points.append(held)
@@ -42,11 +41,25 @@ def constrained_directions(mesh: TetMesh, supports: tuple[Support, ...]) -> tupl
     return np.concatenate(points).astype(np.int32), np.concatenate(directions)
 
 
-def _point_normals(mesh: TetMesh, triangles: IntArray) -> FloatArray:
-    _, normals = surface_normals(mesh.points, triangles)
-    total = np.zeros_like(mesh.points)
-    np.add.at(total, triangles, normals.sum(axis=1)[:, None, :])
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+def _face_normals(mesh: TetMesh, face_id: int, held: IntArray) -> FloatArray:
+    """Unit normals of a face at points on it [R, 3].
+
+    Those of the fitted surface where there is one, so that a part can spin freely in a frictionless bore however
+    coarse its mesh is.
+    """
+    face = mesh.faces[face_id]
+    if face.kind == "plane":
+        return np.tile(np.asarray(face.normal), (len(held), 1))
+    if face.kind == "cylinder":
+        axis = np.asarray(face.axis)
+        across = mesh.points[held] - np.outer(mesh.points[held] @ axis, axis)
+        # Circle through the points seen along the axis (algebraic fit, Kasa 1976); along the axis the system is silent.
+        offsets = across - across.mean(axis=0)
+        system = np.column_stack([2 * offsets, np.ones(len(held))])
+        centre = np.linalg.lstsq(system, (offsets**2).sum(axis=1), rcond=1e-9)[0][:3]
+        radial = offsets - centre
+        return np.asarray(radial / np.linalg.norm(radial, axis=1, keepdims=True))
+    return point_normals(mesh.points, mesh.face_triangles((face_id,)))[held]
 
 
 def freedom_basis(mesh: TetMesh, supports: tuple[Support, ...]) -> sp.csr_matrix:
@@ -78,7 +91,8 @@ def freedom_basis(mesh: TetMesh, supports: tuple[Support, ...]) -> sp.csr_matrix
 
 
 def _refuse_rigid_motion(mesh: TetMesh, points: IntArray, directions: FloatArray) -> None:
-    centre = mesh.points.mean(axis=0)
+    # Seen from the middle of what is held, a free rotation is a pure one: a hinge turns about its own line.
+    centre = mesh.points[points].mean(axis=0)
     arm = (mesh.points[points] - centre) / max(mesh.size)
     held = np.concatenate([directions, np.cross(arm, directions)], axis=1)  # [R, 6]
     _, singular, motions = np.linalg.svd(held.T @ held)

@@ -3,13 +3,18 @@
 Every cell of a structured block is split into six tetrahedra around its diagonal (Kuhn), so that neighbours fit.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import permutations
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.faces import build_tet_mesh
+from surrogate.geometry.saved_mesh import load_saved_mesh
 from surrogate.geometry.selectors import PlaneSelector, Selector
 from surrogate.geometry.tet_mesh import TET_EDGES, TetMesh, Vector
 from surrogate.physics.materials import Material
@@ -41,13 +46,21 @@ def kuhn_block(divisions: tuple[int, int, int]) -> tuple[FloatArray, IntArray]:
     return points, np.concatenate([origins[:, None] + path for path in paths])
 
 
-def quadratic(corners: FloatArray, cells: IntArray, mapping: Mapping = lambda x: x) -> TetMesh:
-    """Add the mid-edge points, then map all points: edges follow the mapping."""
-    pairs = np.sort(np.stack([cells[:, edge] for edge in TET_EDGES], axis=1), axis=2)  # [C, 6, 2]
-    edges, number = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
-    points = np.concatenate([corners, corners[edges].mean(axis=1)])
-    full = np.concatenate([cells, len(corners) + number.reshape(-1, 6)], axis=1)
-    return build_tet_mesh(mapping(points), full)
+def quadratic(corners: FloatArray, cells: IntArray, mapping: Mapping = lambda x: x, period: float = np.inf) -> TetMesh:
+    """Add the mid-edge points, then map all points: edges follow the mapping.
+
+    Args:
+        corners: [N, 3].
+        cells: [C, 4].
+        mapping: of all points.
+        period: points this far apart along y are one point, so that a block can be bent to a ring.
+    """
+    pairs = np.stack([cells[:, edge] for edge in TET_EDGES], axis=1)  # [C, 6, 2]
+    points = np.concatenate([corners[cells], corners[pairs].mean(axis=2)], axis=1).reshape(-1, 3)
+    keys = points.copy()
+    keys[:, 1] = np.where(keys[:, 1] > period * (1 - 1e-9), 0.0, keys[:, 1])
+    _, first, number = np.unique(np.round(keys * 1e9).astype(np.int64), axis=0, return_index=True, return_inverse=True)
+    return build_tet_mesh(mapping(points[first]), number.reshape(-1, 10))
 
 
 def block(divisions: tuple[int, int, int], size: Vector = (1.0, 1.0, 1.0), mapping: Mapping = lambda x: x) -> TetMesh:
@@ -90,11 +103,28 @@ def quarter_plate(
     return block((radial, around, through), mapping=mapping)
 
 
-def quarter_tube(radial: int, around: int, through: int, inner: float, outer: float, length: float) -> TetMesh:
-    """Quarter of a tube around the z axis."""
-
+def _bend(inner: float, outer: float, length: float, turn: float) -> Mapping:
     def mapping(x: FloatArray) -> FloatArray:
-        radius, angle = inner + (outer - inner) * x[:, 0], x[:, 1] * np.pi / 2
+        radius, angle = inner + (outer - inner) * x[:, 0], x[:, 1] * turn
         return np.stack([radius * np.cos(angle), radius * np.sin(angle), length * x[:, 2]], axis=1)
 
-    return block((radial, around, through), mapping=mapping)
+    return mapping
+
+
+def quarter_tube(radial: int, around: int, through: int, inner: float, outer: float, length: float) -> TetMesh:
+    """Quarter of a tube around the z axis."""
+    return block((radial, around, through), mapping=_bend(inner, outer, length, np.pi / 2))
+
+
+def full_tube(radial: int, around: int, through: int, inner: float, outer: float, length: float) -> TetMesh:
+    """A whole tube around the z axis."""
+    corners, cells = kuhn_block((radial, around, through))
+    return quadratic(corners, cells, _bend(inner, outer, length, 2 * np.pi), period=1.0)
+
+
+def gmsh_block() -> TetMesh:
+    """An unstructured mesh of a block of 1 x 0.8 x 0.6 m, finer at one corner."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "block.npz"
+        subprocess.run([sys.executable, Path(__file__).with_name("gmsh_block.py"), path], check=True, timeout=120)
+        return load_saved_mesh(path)
