@@ -133,10 +133,10 @@ def _read_levels(path: Path, problem: Problem) -> tuple[list[_Level], float]:
     """
     text = path.read_text()
     titles = list(_TITLE.finditer(text))
-    ends = [title.start() for title in titles][1:] + [len(text)]
+    marks = [*(title.start() for title in titles), len(text)]
     times = [float(title[2]) for title in titles]
     tables: dict[tuple[int, str], str] = {}
-    for title, end, when in zip(titles, ends, times, strict=bool(titles)):
+    for title, end, when in zip(titles, marks[1:], times, strict=True):
         if abs(when - round(when)) < 1e-6:
             tables[round(when), title[1]] = text[title.end() : end]
     cells = len(problem.mesh.cells)
