@@ -19,7 +19,7 @@ SEED = 20250101
 
 def draw_history(generator: np.random.Generator) -> np.ndarray:
     """Load factors of the two cases [T, 2]; the last step is unloaded."""
-    severity = 0.45 + 0.35 * generator.weibull(1.6)
+    severity = 0.6 + 0.6 * generator.weibull(1.5)
     turns = generator.integers(2, 5)
     corners = generator.uniform([-0.3, -1.0], [1.0, 1.0], (turns, 2))
     corners *= severity / np.abs(corners).max()
