@@ -1,6 +1,7 @@
 """A file becomes a part: `load_part` picks the reader by the file's suffix and runs it in its own process."""
 
 import gzip
+import json
 import logging
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from surrogate.errors import GeometryError, TooLargeError, UnsupportedFormatError
@@ -25,12 +27,33 @@ _MEMORY_BYTES = 16 << 30
 _DEFAULT_TIMEOUT_S = 58.0
 _FINE_TIMEOUT_S = 300.0
 
-# What to try in turn, each in a new process: surface algorithm, volume algorithm, factor on the size, healing.
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One way of meshing a STEP file; each runs in a new process.
+
+    Attributes:
+        surface_algorithm: see `MeshSettings`.
+        volume_algorithm: see `MeshSettings`.
+        segments_per_turn: see `MeshSettings`.
+        shrink: factor on the element size.
+        heal: repair while reading.
+        share: of the time that is left.
+    """
+
+    surface_algorithm: str
+    volume_algorithm: str
+    segments_per_turn: int
+    shrink: float
+    heal: bool
+    share: float
+
+
 _ATTEMPTS = (
-    ("frontal", "hxt", 1.0, False),
-    ("delaunay", "hxt", 0.6, False),
-    ("delaunay", "delaunay", 0.6, False),
-    ("meshadapt", "delaunay", 0.8, True),
+    _Attempt("frontal", "delaunay", 12, 1.0, False, 0.5),
+    _Attempt("delaunay", "hxt", 12, 0.6, False, 0.4),
+    _Attempt("delaunay", "delaunay", 0, 0.6, False, 0.5),
+    _Attempt("meshadapt", "delaunay", 0, 0.8, True, 1.0),
 )
 
 
@@ -99,21 +122,21 @@ def _mesh_step(
     scale = _step_scale(file, name, length_unit)
     deadline = time.monotonic() + limit
     failures: list[str] = []
-    for surface, volume, shrink, heal in _ATTEMPTS:
+    for attempt in _ATTEMPTS:
         left = deadline - time.monotonic()
         if left < 2:
             break
-        size = "auto" if element_size_m is None else repr(element_size_m)
-        arguments = [str(file), str(out), repr(scale), size, surface, volume, repr(shrink), str(int(heal))]
-        # A first attempt that hangs must leave time for the others.
-        share = left if heal else max(0.6 * left, 2.0)
+        job = {"file": str(file), "name": name, "out": str(out), "scale": scale, "element_size_m": element_size_m}
+        settings = {key: value for key, value in asdict(attempt).items() if key != "share"}
+        order = out.with_name("job.json")
+        order.write_text(json.dumps(job | settings))
         try:
-            return _run("surrogate.geometry.step_mesher", arguments, name, out, share)
+            return _run("surrogate.geometry.step_mesher", [str(order)], name, out, max(attempt.share * left, 2.0))
         except TooLargeError:
             raise
         except GeometryError as error:
-            _log.info("%s: %s surfaces, %s volume: %s", name, surface, volume, error)
-            failures.append(str(error))
+            _log.info("%s: %s: %s", name, attempt, error)
+            failures.append(str(error).removeprefix(f"{name}: "))
             if _is_final(str(error)):
                 raise
     tried = f"{len(failures)} ways of meshing were tried"

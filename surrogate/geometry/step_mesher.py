@@ -1,57 +1,129 @@
 """A STEP file becomes a saved mesh. Runs only in an isolated child: gmsh segfaults on some files.
 
-    python -m surrogate.geometry.step_mesher FILE OUT SCALE SIZE SURFACE VOLUME SHRINK HEAL
+    python -m surrogate.geometry.step_mesher JOB.json
 
-SCALE: metres per millimetre of the model as read, 0.001 unless the file states no unit. SIZE: element size in m, or
-"auto". SURFACE, VOLUME: algorithms of `mesh_current_model`. SHRINK: factor on the size. HEAL: 1 to repair on reading.
+The job is a `StepJob` as JSON.
 """
 
-import logging
+import json
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gmsh
 import numpy as np
 
 from surrogate.errors import GeometryError, TooLargeError
-from surrogate.geometry.element_size import corrected_size, default_element_size, expected_points
+from surrogate.geometry.element_size import (
+    MOST_DEFAULT_POINTS,
+    corrected_size,
+    default_element_size,
+    expected_points,
+)
 from surrogate.geometry.faces import MOST_POINTS
-from surrogate.geometry.gmsh_export import mesh_current_model, save_current_mesh
-
-_log = logging.getLogger(__name__)
+from surrogate.geometry.gmsh_export import MeshSettings, apply_settings, generate, save_current_mesh
 
 
-def main(arguments: list[str]) -> None:
+@dataclass(frozen=True)
+class StepJob:
+    """What to mesh and how.
+
+    Attributes:
+        file: the STEP file.
+        name: how messages call it.
+        out: the saved mesh to write.
+        scale: metres per unit of the model as read; 0.001 unless the file states no unit.
+        element_size_m: None chooses it from the part.
+        surface_algorithm: of `MeshSettings`.
+        volume_algorithm: of `MeshSettings`.
+        segments_per_turn: of `MeshSettings`.
+        shrink: factor on the size.
+        heal: repair while reading.
+    """
+
+    file: str
+    name: str
+    out: str
+    scale: float
+    element_size_m: float | None
+    surface_algorithm: str
+    volume_algorithm: str
+    segments_per_turn: int
+    shrink: float
+    heal: bool
+
+
+def main(job: StepJob) -> None:
     """Read, check, mesh, save."""
-    file, out, scale, size, surface, volume, shrink, heal = arguments
     gmsh.initialize(interruptible=False)
     gmsh.option.setNumber("General.Terminal", 0)
-    _read(Path(file), heal == "1")
-    solid_volume, area = _measure(Path(file).name)
-    unit = float(scale)
-    automatic = size == "auto"
-    chosen = default_element_size(solid_volume, area) if automatic else float(size) / unit
-    if expected_points(chosen, solid_volume, area) > 2 * MOST_POINTS:
-        millions = expected_points(chosen, solid_volume, area) / 1e6
+    _read(Path(job.file), job.name, job.heal)
+    volume, area = _measure(job.name)
+    size = default_element_size(volume, area) if job.element_size_m is None else job.element_size_m / job.scale
+    points = expected_points(size, volume, area)
+    if points > 2 * MOST_POINTS:
         raise TooLargeError(
-            f"element_size_m {chosen * unit:g} would give about {millions:.1f} million points, the limit is "
-            f"{MOST_POINTS / 1e6:g} million; use a larger one"
+            f"{job.name}: element_size_m {size * job.scale:g} would give about {points / 1e6:.1f} million points, the "
+            f"limit is {MOST_POINTS / 1e6:g} million; use a larger one"
         )
-    chosen *= float(shrink)
-    _mesh(chosen, surface, volume, coarse=False)
-    for attempt in range(3 if automatic else 0):
-        points = len(gmsh.model.mesh.getNodes()[0])
-        better = corrected_size(chosen / float(shrink), points, solid_volume, area)
-        if better is None:
-            break
-        chosen = better * float(shrink)
+    settings = MeshSettings(
+        size * job.shrink, job.surface_algorithm, job.volume_algorithm, job.segments_per_turn, smallest_share=0.3
+    )
+    if job.element_size_m is None:
+        settings = _mesh_to_target(settings, job.shrink, volume, area)
+    else:
+        _mesh(settings)
+    gmsh.model.mesh.setOrder(2)
+    save_current_mesh(Path(job.out), scale=job.scale)
+    print(f"{settings}, {len(gmsh.model.mesh.getNodes()[0])} points")
+
+
+def _mesh(settings: MeshSettings) -> None:
+    gmsh.model.mesh.clear()
+    apply_settings(settings)
+    generate(3)
+
+
+def _mesh_to_target(settings: MeshSettings, shrink: float, volume: float, area: float) -> MeshSettings:
+    """Mesh straight-sided, and again while the number of ten-node points is far from the default's target."""
+    for attempt in range(4):
         gmsh.model.mesh.clear()
-        _mesh(chosen, surface, volume, coarse=attempt > 0 and points > 15_000)
-    save_current_mesh(Path(out), scale=unit)
-    print(f"element size {chosen * unit:.4g} m, {len(gmsh.model.mesh.getNodes()[0])} points")
+        apply_settings(settings)
+        generate(2)
+        # A surface vertex brings about four points with its edges; no use in filling what is too fine already.
+        surface_points = 4 * len(gmsh.model.mesh.getNodes()[0])
+        if surface_points > 0.8 * MOST_DEFAULT_POINTS and attempt < 3:
+            settings = _coarser(settings, surface_points)
+            continue
+        generate(3)
+        better = corrected_size(settings.size / shrink, _quadratic_points(), volume, area)
+        if better is None or attempt == 3:
+            break
+        settings = replace(settings, size=better * shrink)
+    return settings
 
 
-def _read(file: Path, heal: bool) -> None:
+def _coarser(settings: MeshSettings, points: int) -> MeshSettings:
+    """Less refinement at small features first, then larger elements."""
+    if settings.segments_per_turn and settings.smallest_share < 0.5:
+        return replace(settings, segments_per_turn=8, smallest_share=0.6)
+    return replace(
+        settings, smallest_share=1.0, size=settings.size * float(np.clip((points / 12_000) ** 0.5, 1.1, 2.0))
+    )
+
+
+def _quadratic_points() -> int:
+    """Number of points that the current mesh has with mid-edge points: vertices plus edges."""
+    count = 0
+    types, _, nodes = gmsh.model.mesh.getElements(3)
+    for kind, tags in zip(types, nodes, strict=True):
+        corners = np.sort(tags.reshape(-1, 4 if kind == 4 else 10)[:, :4].astype(np.int64), axis=1)
+        pairs = [corners[:, i] * (int(tags.max()) + 1) + corners[:, j] for i in range(4) for j in range(i + 1, 4)]
+        count += len(np.unique(corners)) + len(np.unique(np.concatenate(pairs)))
+    return count
+
+
+def _read(file: Path, name: str, heal: bool) -> None:
     """Import in millimetres, the unit that the kernel's tolerances are made for; sew open shells into solids."""
     gmsh.option.setString("Geometry.OCCTargetUnit", "MM")
     for option in ("OCCFixDegenerated", "OCCFixSmallEdges", "OCCFixSmallFaces"):
@@ -62,18 +134,16 @@ def _read(file: Path, heal: bool) -> None:
         try:
             gmsh.model.occ.importShapes(str(file), True, "step")
         except Exception as error:  # gmsh raises plain Exception
-            raise GeometryError(
-                f"{file.name} cannot be read as STEP; it is damaged or cut off, export it again"
-            ) from error
+            raise GeometryError(f"{name} cannot be read as STEP; it is damaged or cut off, export it again") from error
         gmsh.model.occ.synchronize()
         if gmsh.model.getEntities(3):
             return
         surfaces = len(gmsh.model.getEntities(2))
         gmsh.clear()
     raise GeometryError(
-        f"{file.name} holds no solid ({surfaces} surfaces that do not close); export a closed solid body"
+        f"{name} holds no solid ({surfaces} surfaces that do not close); export a closed solid body"
         if surfaces
-        else f"{file.name} holds no shape; export a solid body"
+        else f"{name} holds no shape; export a solid body"
     )
 
 
@@ -103,16 +173,5 @@ def _measure(name: str) -> tuple[float, float]:
     return volume, area
 
 
-def _mesh(size: float, surface: str, volume: str, *, coarse: bool) -> None:
-    """Mesh at a size in the model's unit; coarse where small features would make too many points."""
-    mesh_current_model(
-        size,
-        surface_algorithm=surface,
-        volume_algorithm=volume,
-        segments_per_turn=8 if coarse else 12,
-        smallest_share=0.5 if coarse else 0.2,
-    )
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(StepJob(**json.loads(Path(sys.argv[1]).read_text())))
