@@ -71,7 +71,8 @@ def _draw_panel(
         "split_sharp_edges": True,
         "feature_angle": 30.0,
         "specular": 0.0,
-        "ambient": 0.25,
+        "ambient": 0.45,
+        "diffuse": 0.6,
     }
     if panel.scalars is not None:
         shown.point_data["shown"] = arrays[panel.scalars]
@@ -84,8 +85,9 @@ def _draw_panel(
             show_scalar_bar=False,
             **smooth,
         )
+        # PyVista gives bars of one title to one view only.
         bar = plotter.add_scalar_bar(
-            panel.bar_title, n_labels=7, fmt="%.3g", color=_INK, vertical=True, width=0.07, height=0.62,
+            panel.title + panel.bar_title, n_labels=7, fmt="%.3g", color=_INK, vertical=True, width=0.07, height=0.62,
             position_x=0.885, position_y=0.16, title_font_size=1, label_font_size=18,
         )  # fmt: skip
         bar.SetTitle("")

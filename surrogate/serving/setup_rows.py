@@ -1,0 +1,93 @@
+"""Supports and loads as rows of a table: which faces, how much area, which resultant force."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogate.fields import Fields
+from surrogate.geometry.selectors import Selector, select_faces, selector_spec
+from surrogate.geometry.tet_mesh import TetMesh, Vector
+from surrogate.physics.assembly import nodal_load
+from surrogate.physics.problem import Acceleration, Force, Load, Pressure, Problem
+from surrogate.serving.mesh_report import face_text
+
+_FACES_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class FacesRow:
+    """Faces that a selector found."""
+
+    selector: str
+    faces: tuple[str, ...]
+    area_mm2: float
+
+
+@dataclass(frozen=True)
+class SupportRow:
+    """A support."""
+
+    faces: FacesRow
+    fixed: str
+
+
+@dataclass(frozen=True)
+class LoadRow:
+    """A load at factor 1, with its resultant force and moment about the origin."""
+
+    case: str
+    kind: str
+    faces: FacesRow | None
+    force_n: Vector
+    moment_nm: Vector
+
+
+def support_rows(problem: Problem) -> tuple[SupportRow, ...]:
+    """All supports."""
+    return tuple(SupportRow(faces_row(problem.mesh, s.faces), ", ".join(s.fixed)) for s in problem.supports)
+
+
+def load_rows(problem: Problem, fields: Fields) -> tuple[LoadRow, ...]:
+    """All loads, case by case; the resultants are those of the nodal forces that the solver applies."""
+    mesh, density = problem.mesh, problem.material.density_kg_m3
+    rows = []
+    for case in problem.load_cases:
+        for load in case.loads:
+            forces = nodal_load(load, mesh, density, fields.quadrature_volume)
+            moments = np.cross(mesh.points, forces)
+            faces = None if isinstance(load, Acceleration) else faces_row(mesh, load.faces)
+            rows.append(LoadRow(case.name, _kind(load), faces, _sum(forces), _sum(moments)))
+    return tuple(rows)
+
+
+def faces_row(mesh: TetMesh, selector: Selector) -> FacesRow:
+    """The faces of a selector in words."""
+    faces = [mesh.faces[i] for i in select_faces(mesh, selector)]
+    shown = [face_text(face) for face in faces[:_FACES_SHOWN]]
+    if len(faces) > _FACES_SHOWN:
+        shown.append(f"and {len(faces) - _FACES_SHOWN} more")
+    return FacesRow(json.dumps(selector_spec(selector)), tuple(shown), 1e6 * sum(face.area for face in faces))
+
+
+def _kind(load: Load) -> str:
+    if isinstance(load, Pressure):
+        return f"pressure {1e-6 * load.pressure_pa:.4g} MPa"
+    if isinstance(load, Acceleration):
+        return f"acceleration ({_numbers(load.acceleration_m_s2)}) m/s²"
+    if isinstance(load, Force):
+        return f"force ({_numbers(load.force_n)}) N"
+    x, y, z = load.traction_pa
+    return f"traction ({_numbers((1e-6 * x, 1e-6 * y, 1e-6 * z))}) MPa"
+
+
+def _numbers(vector: Vector) -> str:
+    return ", ".join(f"{value:.4g}" for value in vector)
+
+
+def _sum(vectors: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Vector:
+    """Sum over the points; round-off of a balanced component shows as zero."""
+    total = vectors.sum(axis=0)
+    total[np.abs(total) < 1e-9 * np.abs(vectors).sum()] = 0.0
+    x, y, z = total.tolist()
+    return x, y, z
