@@ -17,10 +17,10 @@ from surrogate.errors import ConvergenceError, SolveError
 from surrogate.fields import Collapse, Fields, FloatArray, HistoryFields
 from surrogate.physics.anderson import Anderson
 from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
-from surrogate.physics.plasticity import PlasticState, return_map, tangent_correction
+from surrogate.physics.plasticity import PlasticState, ReturnMap, return_map, tangent_correction
 from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.recorder import HistoryRecorder, Snapshot, quadrature_points, weighted_quantile
-from surrogate.physics.sparse_factor import factorize
+from surrogate.physics.sparse_factor import SparseFactor, factorize
 from surrogate.physics.tet_element import strain_matrices
 
 Progress = Callable[[str, float], None]
@@ -235,12 +235,12 @@ def _rescue(
     step: int,
 ) -> tuple[_Iterate, Collapse | None]:
     """Full Newton from the last converged state, halving the increment where it fails."""
-    done, share, iterate = 0.0, 1.0, start
+    done, share, iterate, tangent = 0.0, 1.0, start, _Tangent(anchor)
     smallest = 0.5**settings.halvings
     while done < 1.0:
         target = previous + (done + share) * (factors - previous)
         guess = iterate.unknowns + anchor.unknowns @ (share * (factors - previous))
-        attempt = _full_newton(anchor, target, guess, iterate.state, reference, settings)
+        attempt = _full_newton(anchor, target, guess, iterate.state, reference, settings, tangent)
         if attempt is not None and _collapsed(anchor, attempt, settings, step) is None:
             iterate, done = attempt, done + share
             share = min(share, 1.0 - done)
@@ -252,6 +252,34 @@ def _rescue(
     return iterate, None
 
 
+class _Tangent:
+    """The factor of a consistent tangent, kept as long as it makes the iteration converge well."""
+
+    def __init__(self, anchor: ElasticAnchor) -> None:
+        self._system = anchor.system
+        self._factor: SparseFactor | None = None
+
+    def refresh(self, mapped: ReturnMap) -> SparseFactor:
+        """Factor the tangent at a state; the elastic factor serves where nothing yields."""
+        system = self._system
+        yielding = np.flatnonzero(mapped.multiplier > 0)
+        if not yielding.size:
+            return system.factor
+        correction = np.zeros((system.volumes.size, 6, 6))
+        correction[yielding] = tangent_correction(mapped, yielding, system.material)
+        cells = np.unique(yielding // 4)
+        strain = strain_matrices(system.gradients[cells]).reshape(len(cells), 4, 6, 30)
+        weighted = correction.reshape(-1, 4, 6, 6)[cells] * system.volumes[cells][:, :, None, None]
+        matrices = np.matmul(strain.transpose(0, 1, 3, 2), np.matmul(weighted, strain)).sum(axis=1)
+        added = system.pattern.assemble(matrices.reshape(-1, 10, 3, 10, 3), cells)
+        matrix = (system.stiffness + system.freedom.T @ added @ system.freedom).tocsr()
+        if self._factor is None:
+            self._factor = factorize(matrix)
+        else:
+            self._factor.refactorize(matrix)
+        return self._factor
+
+
 def _full_newton(
     anchor: ElasticAnchor,
     factors: FloatArray,
@@ -259,10 +287,13 @@ def _full_newton(
     before: PlasticState,
     reference: float,
     settings: SolverSettings,
+    tangent: _Tangent,
 ) -> _Iterate | None:
-    """Newton with the consistent tangent for one history; None where it does not converge."""
+    """Newton for one history, with a new tangent where the last no longer halves the imbalance; None if it fails."""
     system, forces, unknowns = anchor.system, anchor.forces @ factors, guess.copy()
-    for _ in range(settings.newton_iterations + 1):
+    factor: SparseFactor | None = None
+    last, refreshed = np.inf, 0
+    for _ in range(4 * settings.newton_iterations):
         mapped = return_map(system.strain(unknowns), before, system.material)
         imbalance = forces - system.internal_force(mapped.stress)
         residual = float(np.linalg.norm(imbalance)) / reference
@@ -270,21 +301,15 @@ def _full_newton(
             return _Iterate(unknowns, mapped.stress, mapped.state, np.array([residual]))
         if not residual < 1e6:
             return None
-        yielding = np.flatnonzero(mapped.multiplier > 0)
         try:
-            factor = system.factor
-            if yielding.size:
-                correction = np.zeros((system.volumes.size, 6, 6))
-                correction[yielding] = tangent_correction(mapped, yielding, system.material)
-                cells = np.unique(yielding // 4)
-                strain = strain_matrices(system.gradients[cells]).reshape(len(cells), 4, 6, 30)
-                weighted = correction.reshape(-1, 4, 6, 6)[cells] * system.volumes[cells][:, :, None, None]
-                matrices = np.matmul(strain.transpose(0, 1, 3, 2), np.matmul(weighted, strain)).sum(axis=1)
-                added = system.pattern.assemble(matrices.reshape(-1, 10, 3, 10, 3), cells)
-                factor = factorize((system.stiffness + system.freedom.T @ added @ system.freedom).tocsr())
-            unknowns += factor.solve(imbalance)
+            if factor is None or residual > 0.5 * last:
+                if refreshed == settings.newton_iterations:
+                    return None
+                factor, refreshed = tangent.refresh(mapped), refreshed + 1
+            unknowns = unknowns + factor.solve(imbalance)
         except SolveError:
             return None
+        last = residual
     return None
 
 

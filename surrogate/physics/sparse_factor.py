@@ -21,20 +21,38 @@ class SparseFactor(Protocol):
         """Solution for one or more right-hand sides [n] or [n, R]."""
         ...
 
+    def refactorize(self, matrix: sp.csr_matrix) -> None:
+        """Replace the matrix; one of the same pattern is not analysed again.
+
+        Raises:
+            SolveError: not positive definite.
+        """
+        ...
+
 
 class _Pardiso:
     def __init__(self, matrix: sp.csr_matrix) -> None:
-        import pypardiso
+        from pypardiso.pardiso_wrapper import PyPardisoError, PyPardisoSolver
 
+        self._solver = PyPardisoSolver(mtype=2)
+        self._failure = PyPardisoError
+        self._matrix: sp.csr_matrix | None = None
+        self.refactorize(matrix)
+        self.size_bytes = int(self._solver.get_iparm(15) + self._solver.get_iparm(17)) * 1024
+
+    def refactorize(self, matrix: sp.csr_matrix) -> None:
         upper = sp.triu(matrix, format="csr")
         upper.sort_indices()
+        known = self._matrix
+        same = known is not None and np.array_equal(known.indptr, upper.indptr)
+        same = same and known is not None and np.array_equal(known.indices, upper.indices)
         self._matrix = upper
-        self._solver = pypardiso.PyPardisoSolver(mtype=2)
+        self._solver.set_phase(22 if same else 12)
         try:
-            self._solver.factorize(upper)
-        except pypardiso.PyPardisoError as error:
+            self._solver._call_pardiso(upper, np.zeros((upper.shape[0], 1), order="F"))
+        except self._failure as error:
+            self._matrix = None
             raise SolveError(f"the stiffness matrix is not positive definite ({error})") from error
-        self.size_bytes = int(self._solver.get_iparm(15) + self._solver.get_iparm(17)) * 1024
 
     def solve(self, right: FloatArray) -> FloatArray:
         self._solver.set_phase(33)
@@ -50,6 +68,9 @@ class _Pardiso:
 
 class _SuperLU:
     def __init__(self, matrix: sp.csr_matrix) -> None:
+        self.refactorize(matrix)
+
+    def refactorize(self, matrix: sp.csr_matrix) -> None:
         try:
             self._factor = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
         except RuntimeError as error:
