@@ -22,7 +22,7 @@ def draw_boss(generator: np.random.Generator) -> Parameters:
         "fillet": wall * generator.uniform(0.4, 1.0),
         "bolt_count": bolts,
         "bolt_radius": bolt,
-        "blind": generator.integers(0, 2),
+        "blind": float(generator.integers(0, 2)),
     }
 
 

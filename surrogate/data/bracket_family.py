@@ -22,7 +22,7 @@ def draw_bracket(generator: np.random.Generator) -> Parameters:
         "corner_radius": min(foot, upright, width) * generator.uniform(0.05, 0.2),
         "bolt_radius": min(width, foot) * generator.uniform(0.06, 0.1),
         "hole_radius": min(width, upright) * generator.uniform(0.09, 0.16),
-        "gusset_count": generator.integers(0, 3),
+        "gusset_count": float(generator.integers(0, 3)),
         "gusset_thickness": thickness * generator.uniform(0.7, 1.2),
         "gusset_reach": generator.uniform(0.3, 0.5),
     }

@@ -41,7 +41,7 @@ def mesh_to_target(thickness: float, generator: np.random.Generator, target: Mes
         target: the range to draw from.
 
     Raises:
-        GeometryError: the count is missed by half after all attempts.
+        GeometryError: the count is far out of the range after all attempts.
     """
     import gmsh
 
@@ -65,7 +65,7 @@ def mesh_to_target(thickness: float, generator: np.random.Generator, target: Mes
             break
         # Between the plate law (count ~ size^-2) and the bulk law (size^-3).
         factor *= float(np.clip((count / wanted) ** 0.4, 0.5, 2.0))
-    if not 0.5 < count / wanted < 1.5:
+    if not 0.7 * target.fewest < count < 1.2 * target.most:
         raise GeometryError(f"{count} points instead of {wanted:.0f} after {target.attempts} meshes; draw again")
     _make_quadratic()
 

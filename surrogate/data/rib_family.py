@@ -27,7 +27,7 @@ def draw_rib(generator: np.random.Generator) -> Parameters:
         "web": web,
         "flange_thickness": web * generator.uniform(0.8, 1.4),
         "flange_reach": height * generator.uniform(0.15, 0.35),
-        "channel": generator.integers(0, 2),
+        "channel": float(generator.integers(0, 2)),
         "fillet": web * generator.uniform(0.5, 1.2),
         "hole_count": holes,
         "hole_radius": room * generator.uniform(0.2, 0.3),

@@ -51,8 +51,8 @@ class SamplingRange:
     hardening_share: float = 0.35
     hardening_over_modulus: tuple[float, float] = (0.002, 0.05)
     quantile: float = 0.995
-    peak_level: tuple[float, float] = (0.6, 2.2)
-    highest_point: float = 4.0
+    peak_level: tuple[float, float] = (0.6, 1.9)
+    highest_point: float = 3.5
     second_load_share: float = 0.25
     acceleration_share: float = 0.15
 

@@ -9,11 +9,18 @@ from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 
 import numpy as np
+import scipy.sparse as sp
 
 from surrogate.data.families import generate_mesh
 from surrogate.data.part_family import PartFamily
-from surrogate.data.sampling import SamplingRange, draw_histories, draw_load_cases, draw_material, draw_supports
-from surrogate.data.sampling import scaled_load_cases
+from surrogate.data.sampling import (
+    SamplingRange,
+    draw_histories,
+    draw_load_cases,
+    draw_material,
+    draw_supports,
+    scaled_load_cases,
+)
 from surrogate.data.simulation_file import SCHEMA_VERSION, Simulation
 from surrogate.errors import SolveError
 from surrogate.fields import FloatArray, HistoryFields, StepScalars
@@ -25,6 +32,8 @@ from surrogate.physics.solver import SolverSettings, solve_histories
 from surrogate.physics.sparse_factor import SparseFactor
 
 FEWEST_HISTORIES = 2
+# Labels need no more than 1e-4; a history that needs a halved step is near collapse and is rejected instead.
+LABEL_SETTINGS = SolverSettings(tolerance=1e-4, modified_iterations=20, newton_iterations=6, halvings=0)
 
 
 class RejectedSampleError(SolveError):
@@ -50,6 +59,9 @@ class _CountingFactor:
     def solve(self, right: FloatArray) -> FloatArray:
         self.solved += right.shape[1] if right.ndim == 2 else 1
         return self._factor.solve(right)
+
+    def refactorize(self, matrix: sp.csr_matrix) -> None:
+        self._factor.refactorize(matrix)
 
 
 def simulate(
@@ -119,7 +131,8 @@ def _solve_each(
     """The histories that have an answer at every step, and why the others have none."""
     rejected: Counter[str] = Counter()
     kept = []
-    settings = SolverSettings(stored_steps=sum(len(history.factors) for history in problem.load_histories))
+    every_step = sum(len(history.factors) for history in problem.load_histories)
+    settings = replace(LABEL_SETTINGS, stored_steps=every_step)
     for history, answer in _answers(anchor, problem.load_histories, settings):
         if answer is None:
             rejected["not converged"] += 1
@@ -181,9 +194,7 @@ def _single(array: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.float3
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _cell_von_mises(
-    answers: list[HistoryFields], strength: float
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
+def _cell_von_mises(answers: list[HistoryFields], strength: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
     """Largest von Mises stress of each cell over the yield strength [H, T, C]."""
     cells = [von_mises(np.moveaxis(answer.stress, -1, 0)).max(axis=-1) for answer in answers]
     return (np.stack(cells) / strength).astype(np.float16)

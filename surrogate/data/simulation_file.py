@@ -133,7 +133,8 @@ def load_simulation(path: Path) -> Simulation:
 def read_mesh(file: h5py.File) -> TetMesh:
     """The mesh of an open simulation file."""
     faces = tuple(_face(entry) for entry in json.loads(file.attrs["faces"]))
-    return TetMesh(*(file[f"mesh/{name}"][()] for name in _MESH), faces)
+    points, cells, triangles, triangle_face = (file[f"mesh/{name}"][()] for name in _MESH)
+    return TetMesh(points, cells, triangles, triangle_face, faces)
 
 
 def _face(entry: Mapping[str, object]) -> Face:
