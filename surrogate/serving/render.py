@@ -37,6 +37,8 @@ _BAR_TITLE = {
     "plastic_strain": "equivalent plastic strain, %",
 }
 _FACTOR = {"von_mises": 1e-6, "displacement": 1e3, "plastic_strain": 100.0}
+# Pale where nothing yields.
+_COLOURS = {"von_mises": "turbo", "displacement": "turbo", "plastic_strain": "YlOrRd"}
 # Largest displacement as drawn, over the part's diagonal: seen at a glance, and the part still looks like itself.
 _DRAWN_DISPLACEMENT = 0.06
 _TIMEOUT_S = 180.0
@@ -71,7 +73,7 @@ def render_pictures(
     chosen = history_named(answer, history)
     index = _stored(chosen, step)
     surface = surface_of(problem.mesh)
-    title = f"{problem.name}: {chosen.name}, step {int(chosen.steps[index]) + 1} of {len(chosen.factors)}"
+    title = _title(problem, chosen, int(chosen.steps[index]))
     arrays: dict[str, NDArray[np.generic]] = {"motion": chosen.displacement[index][surface.point_ids]}
     pictures = []
     for name in fields:
@@ -137,9 +139,8 @@ def render_comparison(
         arrays[f"{name}_difference"] = difference[surface.point_ids]
         bound = max(float(np.abs(difference).max()), 1e-3 * high)
         scale = panels[1].scale
-        where = f"{theirs.name}, step {shown + 1} of {len(theirs.factors)}"
         panels = [replace(panel, high=high, scale=scale) for panel in panels]
-        panels[1] = replace(panels[1], caption=where)
+        panels[0] = replace(panels[0], caption=_title(problem, theirs, shown))
         panels.append(
             Panel(
                 "predicted - solved",
@@ -191,6 +192,11 @@ def deformation_scale(displacement: FloatArray, mesh: TetMesh) -> float:
     return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= wanted / largest)
 
 
+def _title(problem: Problem, history: HistoryFields, step: int) -> str:
+    asked = {wanted.name: len(wanted.factors) for wanted in problem.load_histories}
+    return f"{problem.name}: {history.name}, step {step + 1} of {asked.get(history.name, len(history.factors))}"
+
+
 def _stored(history: HistoryFields, step: int | None) -> int:
     if step is not None and not 0 <= step < len(history.factors):
         raise ProblemError(f"history {history.name!r} has steps 0 to {len(history.factors) - 1}, not {step}")
@@ -235,6 +241,7 @@ def _field_panel(
         scalars=name,
         bar_title=_BAR_TITLE[name],
         high=float(values.max()) or 1.0,
+        colours=_COLOURS[name],
         displacement="motion" if name == "displacement" else None,
         scale=scale,
         marker=marker,

@@ -2,45 +2,59 @@
 
 from collections.abc import Callable, Mapping
 
+from markupsafe import Markup, escape
+
 from surrogate.serving.summary_schema import Interval, Quantity
 
-_DASH = "\N{EN DASH}"
+
+def plain(value: float, digits: int = 4) -> str:
+    """A number with some digits, without an exponent as long as it is readable."""
+    if 10**digits <= abs(value) < 1e7:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
 
 
-def scaled(quantity: Quantity, factor: float, digits: int = 4) -> str:
-    """A number, with its interval where predicted: `312 (298 to 331)`."""
+def scaled(quantity: Quantity, factor: float, digits: int = 4) -> Markup:
+    """A number, with its interval on a line of its own where predicted."""
     if quantity.value is None:
-        return "unbounded"
-    text = f"{factor * quantity.value:.{digits}g}"
-    if isinstance(quantity, Interval):
-        text += f" ({_number(quantity.low, factor)} to {_number(quantity.high, factor)})"
-    return text
+        return Markup("unbounded")
+    ends = (quantity.low, quantity.high) if isinstance(quantity, Interval) else None
+    return _with_band(plain(factor * quantity.value, digits), ends, lambda end: plain(factor * end, 3))
 
 
-def mpa(quantity: Quantity) -> str:
+def _with_band(text: str, ends: tuple[float | None, float | None] | None, write: Callable[[float], str]) -> Markup:
+    if ends is None:
+        return Markup(escape(text))
+    low, high = ("unbounded" if end is None else write(end) for end in ends)
+    return Markup(f'{escape(text)} <span class="band">{escape(low)} to {escape(high)}</span>')
+
+
+def mpa(quantity: Quantity) -> Markup:
     """A stress in MPa."""
     return scaled(quantity, 1e-6)
 
 
-def mm(quantity: Quantity) -> str:
+def mega(value: float | None) -> str:
+    """A stress in MPa, without its interval."""
+    return "unbounded" if value is None else plain(1e-6 * value)
+
+
+def mm(quantity: Quantity) -> Markup:
     """A length in mm."""
     return scaled(quantity, 1e3, 3)
 
 
-def percent(quantity: Quantity) -> str:
+def percent(quantity: Quantity) -> Markup:
     """A share in per cent."""
     return scaled(quantity, 100.0, 3)
 
 
-def margin(safety_factor: Quantity) -> str:
+def margin(safety_factor: Quantity) -> Markup:
     """Margin of safety, allowable over actual less one, with sign."""
     if safety_factor.value is None:
-        return "unbounded"
-    text = f"{safety_factor.value - 1:+.2f}"
-    if isinstance(safety_factor, Interval):
-        ends = (safety_factor.low, safety_factor.high)
-        text += " ({} to {})".format(*("unbounded" if end is None else f"{end - 1:+.2f}" for end in ends))
-    return text
+        return Markup("unbounded")
+    ends = (safety_factor.low, safety_factor.high) if isinstance(safety_factor, Interval) else None
+    return _with_band(f"{safety_factor.value - 1:+.2f}", ends, lambda end: f"{end - 1:+.2f}")
 
 
 def negative(safety_factor: Quantity) -> bool:
@@ -61,7 +75,7 @@ def largest(quantities: list[Quantity]) -> Quantity:
 
 def vector(values: tuple[float, float, float], factor: float = 1.0) -> str:
     """Three numbers."""
-    return ", ".join(f"{factor * value:.4g}" for value in values)
+    return ", ".join(plain(factor * value) for value in values)
 
 
 def seconds(value: float) -> str:
@@ -69,13 +83,10 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 100 else f"{value:.0f} s"
 
 
-def _number(value: float | None, factor: float) -> str:
-    return _DASH if value is None else f"{factor * value:.3g}"
-
-
 FILTERS: Mapping[str, Callable[..., object]] = {
     "largest": largest,
     "margin": margin,
+    "mega": mega,
     "mm": mm,
     "mpa": mpa,
     "negative": negative,

@@ -11,6 +11,7 @@ from surrogate.geometry.tet_mesh import TetMesh, Vector
 from surrogate.physics.assembly import nodal_load
 from surrogate.physics.problem import Acceleration, Force, Load, Pressure, Problem
 from surrogate.serving.mesh_report import face_text
+from surrogate.serving.report_format import plain
 
 _FACES_SHOWN = 6
 
@@ -82,7 +83,7 @@ def _kind(load: Load) -> str:
 
 
 def _numbers(vector: Vector) -> str:
-    return ", ".join(f"{value:.4g}" for value in vector)
+    return ", ".join(plain(value) for value in vector)
 
 
 def _sum(vectors: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Vector:
