@@ -152,12 +152,12 @@ def _run_block(
         for column, history in enumerate(alive):
             single = _column(found, column)
             start = _Iterate(unknowns[:, history], single.stress, _state_column(before, column), np.zeros(1))
-            collapse = None
-            if single.residual[0] > settings.tolerance and not settings.stop_after_modified:
+            collapse = _collapsed(anchor, single, settings, step)
+            if not settings.stop_after_modified and (collapse or single.residual[0] > settings.tolerance):
+                # Past a limit too: smaller increments tell what share of this one was still carried.
                 single, collapse = _rescue(
                     anchor, previous[:, history], factors[:, column], start, references[history], settings, step
                 )
-            collapse = collapse or _collapsed(anchor, single, settings, step)
             if collapse is not None:
                 if step == 0:
                     raise ConvergenceError(
