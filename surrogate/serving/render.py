@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate.errors import InfrastructureError, ProblemError
-from surrogate.fields import Fields, FloatArray, HistoryFields
+from surrogate.fields import Fields, FloatArray, HistoryFields, IntArray
 from surrogate.geometry.isolation import run_isolated
 from surrogate.geometry.tet_mesh import TetMesh, Vector
 from surrogate.physics.error_norms import stored_index
 from surrogate.physics.invariants import to_first, von_mises
-from surrogate.physics.peak import peak_step
 from surrogate.physics.problem import Problem
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_functions
 from surrogate.serving.picture import Marker, Order, Panel, Picture, save_order
@@ -37,6 +36,13 @@ _BAR_TITLE = {
     "plastic_strain": "equivalent plastic strain, %",
 }
 _FACTOR = {"von_mises": 1e-6, "displacement": 1e3, "plastic_strain": 100.0}
+# The single-point peak of the stress creeps up in reversed yielding; the percentile follows the load.
+_LARGEST = {
+    "von_mises": "p999_von_mises_pa",
+    "displacement": "max_displacement_m",
+    "plastic_strain": "peak_plastic_strain",
+    "setup": "p999_von_mises_pa",
+}
 # Pale where nothing yields.
 _COLOURS = {"von_mises": "turbo", "displacement": "turbo", "plastic_strain": "YlOrRd"}
 # Largest displacement as drawn, over the part's diagonal: seen at a glance, and the part still looks like itself.
@@ -63,7 +69,7 @@ def render_pictures(
         answer: from `solve` or `predict`.
         directory: where the pictures go, made if needed.
         history: name of the load history; None takes the worst.
-        step: index of the step; None takes the history's peak step. The nearest stored step is drawn.
+        step: index of the step, the nearest stored one is drawn; None draws each field where it is largest.
         fields: what to draw; "setup" is the mesh with supports and loads.
 
     Raises:
@@ -71,20 +77,24 @@ def render_pictures(
         InfrastructureError: no OpenGL library, or the drawing process died.
     """
     chosen = history_named(answer, history)
-    index = _stored(chosen, step)
     surface = surface_of(problem.mesh)
-    title = _title(problem, chosen, int(chosen.steps[index]))
-    arrays: dict[str, NDArray[np.generic]] = {"motion": chosen.displacement[index][surface.point_ids]}
+    arrays: dict[str, NDArray[np.generic]] = {}
     pictures = []
     for name in fields:
         if name == "setup":
             arrays |= setup_arrays(problem)
             pictures.append(setup_picture(problem))
         else:
+            index = _shown(chosen, chosen.steps, name, step)
+            title = _title(problem, chosen, int(chosen.steps[index]))
             values, panel = _field_panel(problem, answer, chosen, index, name, title)
+            arrays["motion"] = chosen.displacement[_shown(chosen, chosen.steps, "displacement", step)][
+                surface.point_ids
+            ]
             arrays[name] = values[surface.point_ids]
             pictures.append(Picture(f"{name}.png", (panel,)))
-    _draw(Order(tuple(pictures), _peak_place(problem.mesh, chosen, index)), surface, arrays, directory)
+    place = _peak_place(problem.mesh, chosen, _shown(chosen, chosen.steps, "von_mises", step))
+    _draw(Order(tuple(pictures), place), surface, arrays, directory)
     return tuple(directory / picture.file for picture in pictures)
 
 
@@ -106,7 +116,8 @@ def render_comparison(
         solved: the reference.
         directory: where the pictures go.
         history: name of the load history; None takes the reference's worst.
-        step: index of the step; None takes the reference's peak step; the nearest that both store is drawn.
+        step: index of the step, the nearest that both store is drawn; None draws each field where the reference's is
+            largest.
         fields: what to draw, "setup" excepted.
 
     Raises:
@@ -118,12 +129,11 @@ def render_comparison(
     common = np.intersect1d(mine.steps, theirs.steps)
     if common.size == 0:
         raise ProblemError(f"history {theirs.name!r}: the two answers share no stored step; nothing to compare")
-    wanted = peak_step(theirs.scalars) if step is None else step
-    shown = int(common[np.argmin(np.abs(common - wanted))])
     surface = surface_of(problem.mesh)
     arrays: dict[str, NDArray[np.generic]] = {}
     pictures = []
     for name in fields:
+        shown = int(common[_shown(theirs, common, name, step)])
         panels = []
         values = {}
         for label, answer, chosen in (("predicted", predicted, mine), ("solved", solved, theirs)):
@@ -152,12 +162,9 @@ def render_comparison(
             )
         )
         pictures.append(Picture(f"comparison_{name}.png", tuple(panels), width=2100, height=800))
-    _draw(
-        Order(tuple(pictures), _peak_place(problem.mesh, theirs, stored_index(theirs, shown))),
-        surface,
-        arrays,
-        directory,
-    )
+    hottest = int(common[_shown(theirs, common, "von_mises", step)])
+    place = _peak_place(problem.mesh, theirs, stored_index(theirs, hottest))
+    _draw(Order(tuple(pictures), place), surface, arrays, directory)
     return tuple(directory / picture.file for picture in pictures)
 
 
@@ -197,10 +204,13 @@ def _title(problem: Problem, history: HistoryFields, step: int) -> str:
     return f"{problem.name}: {history.name}, step {step + 1} of {asked.get(history.name, len(history.factors))}"
 
 
-def _stored(history: HistoryFields, step: int | None) -> int:
-    if step is not None and not 0 <= step < len(history.factors):
-        raise ProblemError(f"history {history.name!r} has steps 0 to {len(history.factors) - 1}, not {step}")
-    return stored_index(history, peak_step(history.scalars) if step is None else step)
+def _shown(history: HistoryFields, steps: IntArray, name: PictureField, step: int | None) -> int:
+    """Index into some stored steps of the one to draw: the nearest to a step, or where the field is largest."""
+    if step is not None:
+        if not 0 <= step < len(history.factors):
+            raise ProblemError(f"history {history.name!r} has steps 0 to {len(history.factors) - 1}, not {step}")
+        return int(np.argmin(np.abs(steps - step)))
+    return int(np.argmax(getattr(history.scalars, _LARGEST[name])[steps]))
 
 
 def _quadrature_values(history: HistoryFields, index: int, name: PictureField) -> FloatArray:

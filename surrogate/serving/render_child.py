@@ -21,6 +21,7 @@ FloatArray = NDArray[np.float64]
 Arrays = dict[str, FloatArray]
 _LIBRARIES = {"egl": ("libEGL.so.1",), "osmesa": ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")}
 _WINDOWS = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow"}
+_BANDS = 24
 _INK, _GHOST = "#1c1f24", "#9aa1ab"
 
 
@@ -54,9 +55,19 @@ def _view_direction(surface: "pv.PolyData", look_at: Vector) -> Vector:
     return best
 
 
-def _lines(points: NDArray[np.float64], segments: NDArray[np.float64]) -> "pv.PolyData":
+def _colours(name: str) -> list[str]:
+    """Bands of a colour map, without its darkest ends, on which no edge would be seen."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps[name](level)) for level in np.linspace(0.06, 0.96, _BANDS)]
+
+
+def _lines(points: FloatArray, segments: FloatArray, toward: FloatArray) -> "pv.PolyData":
+    """Segments, lifted towards the camera: under parallel projection they stay in place and the surface hides none."""
     cells = np.column_stack([np.full(len(segments), 2), segments]).ravel()
-    return pv.PolyData(points, lines=cells)
+    lift = 0.002 * float(np.linalg.norm(np.ptp(points, axis=0)))
+    return pv.PolyData(points + lift * toward, lines=cells)
 
 
 def _draw_panel(
@@ -64,24 +75,24 @@ def _draw_panel(
 ) -> None:
     shown = surface.copy()
     if panel.displacement is not None:
-        plotter.add_mesh(_lines(surface.points, arrays["edges"]), color=_GHOST, line_width=1.5)
+        plotter.add_mesh(_lines(surface.points, arrays["edges"], toward), color=_GHOST, line_width=1.5)
         shown.points = surface.points + panel.scale * arrays[panel.displacement]
     smooth = {
         "smooth_shading": True,
         "split_sharp_edges": True,
         "feature_angle": 30.0,
         "specular": 0.0,
-        "ambient": 0.45,
-        "diffuse": 0.6,
+        "ambient": 0.55,
+        "diffuse": 0.5,
     }
     if panel.scalars is not None:
         shown.point_data["shown"] = arrays[panel.scalars]
         plotter.add_mesh(
             shown,
             scalars="shown",
-            cmap=panel.colours,
+            cmap=_colours(panel.colours),
             clim=(panel.low, panel.high),
-            n_colors=24,
+            n_colors=_BANDS,
             show_scalar_bar=False,
             **smooth,
         )
@@ -98,8 +109,10 @@ def _draw_panel(
         shown.cell_data["tint"] = arrays[panel.tint]
         plotter.add_mesh(shown, scalars="tint", rgb=True, smooth_shading=False, specular=0.0, ambient=0.45, diffuse=0.6)
     if panel.mesh_lines:
-        plotter.add_mesh(_lines(shown.points, arrays["element_edges"]), color="#5c646f", line_width=0.8, opacity=0.7)
-    plotter.add_mesh(_lines(shown.points, arrays["edges"]), color=_INK, line_width=2.0)
+        plotter.add_mesh(
+            _lines(shown.points, arrays["element_edges"], toward), color="#5c646f", line_width=0.8, opacity=0.7
+        )
+    plotter.add_mesh(_lines(shown.points, arrays["edges"], toward), color=_INK, line_width=2.0)
     if panel.arrows:
         _draw_arrows(plotter, arrays)
     if panel.marker is not None:

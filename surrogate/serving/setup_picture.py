@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate.fields import FloatArray
+from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.selectors import select_faces
 from surrogate.geometry.tet_mesh import TetMesh
 from surrogate.physics.assembly import surface_normals
@@ -18,7 +18,7 @@ from surrogate.serving.picture import Panel, Picture
 _PART, _SUPPORT = "#d5d9de", "#3b6fb6"
 _CASES = ("#d1495b", "#e08e2b", "#4f9d5d", "#8358a8", "#12848f", "#9a6a3a")
 _ARROWS_PER_LOAD = 9
-_ARROW_LENGTH = 0.12  # of the part's largest extent
+_ARROW_LENGTH, _RESULTANT_LENGTH = 0.12, 0.3  # of the part's largest extent
 _LEGEND_LINES = 8
 
 
@@ -62,13 +62,18 @@ def setup_arrays(problem: Problem) -> dict[str, NDArray[np.generic]]:
 
 
 def _arrows(load: Load, mesh: TetMesh) -> tuple[FloatArray, FloatArray]:
-    """Starts and vectors [A, 3]; an arrow that pushes ends on the surface, one that pulls starts there."""
+    """Starts and vectors [A, 3]; an arrow that pushes ends on the surface, one that pulls starts there.
+
+    A total force is one arrow, as it would be drawn at a bolt; what acts on each area is many.
+    """
     length = _ARROW_LENGTH * max(mesh.size)
     if isinstance(load, Acceleration):
         direction = _unit(np.asarray(load.acceleration_m_s2))
         centre = mesh.points.mean(axis=0)
         return (centre + 0.6 * max(mesh.size) * direction)[None], (2 * length * direction)[None]
     triangles = mesh.face_triangles(select_faces(mesh, load.faces))
+    if isinstance(load, Force):
+        return _resultant_arrow(np.asarray(load.force_n), triangles, mesh)
     places = mesh.points[triangles[:, :3]].mean(axis=1)
     chosen = _spread_out(places, _ARROWS_PER_LOAD)
     _, weighted = surface_normals(mesh.points, triangles[chosen])
@@ -76,11 +81,20 @@ def _arrows(load: Load, mesh: TetMesh) -> tuple[FloatArray, FloatArray]:
     if isinstance(load, Pressure):
         directions = -np.sign(load.pressure_pa) * normals
     else:
-        vector = load.force_n if isinstance(load, Force) else load.traction_pa
-        directions = np.tile(_unit(np.asarray(vector)), (len(chosen), 1))
+        directions = np.tile(_unit(np.asarray(load.traction_pa)), (len(chosen), 1))
     pushes = (directions * normals).sum(axis=1) < -1e-6
     starts = places[chosen] - np.where(pushes, length, 0.0)[:, None] * directions
     return starts, length * directions
+
+
+def _resultant_arrow(force: FloatArray, triangles: IntArray, mesh: TetMesh) -> tuple[FloatArray, FloatArray]:
+    _, weighted = surface_normals(mesh.points, triangles)
+    normals = weighted.sum(axis=1)
+    areas = np.linalg.norm(normals, axis=1)
+    centroid = areas @ mesh.points[triangles[:, :3]].mean(axis=1) / areas.sum()
+    vector = _RESULTANT_LENGTH * max(mesh.size) * _unit(force)
+    pushes = float(normals.sum(axis=0) @ vector) < -1e-6 * areas.sum() * np.linalg.norm(vector)
+    return (centroid - vector if pushes else centroid)[None], vector[None]
 
 
 def _spread_out(places: FloatArray, count: int) -> NDArray[np.intp]:
