@@ -76,5 +76,6 @@ system-packages: | python
 $(INSTALLED): pyproject.toml | system-packages
 	@# An interrupted set-up leaves an environment without pip: start over then.
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo 'installing into $(VENV): the first time takes some minutes'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
