@@ -38,6 +38,7 @@ class _Attempt:
         segments_per_turn: see `MeshSettings`.
         shrink: factor on the element size.
         heal: repair while reading.
+        budget: coarsen where the part would get more points than a default should.
         share: of the time that is left.
     """
 
@@ -46,14 +47,16 @@ class _Attempt:
     segments_per_turn: int
     shrink: float
     heal: bool
+    budget: bool
     share: float
 
 
 _ATTEMPTS = (
-    _Attempt("frontal", "delaunay", 12, 1.0, False, 0.5),
-    _Attempt("delaunay", "hxt", 12, 0.6, False, 0.4),
-    _Attempt("delaunay", "delaunay", 0, 0.6, False, 0.5),
-    _Attempt("meshadapt", "delaunay", 0, 0.8, True, 1.0),
+    _Attempt("frontal", "delaunay", 12, 1.0, heal=False, budget=True, share=0.4),
+    # Overlapping surface triangles come from features smaller than the elements: resolve them, whatever it costs.
+    _Attempt("delaunay", "delaunay", 8, 1.0, heal=False, budget=False, share=0.5),
+    _Attempt("delaunay", "hxt", 12, 0.6, heal=False, budget=False, share=0.6),
+    _Attempt("meshadapt", "delaunay", 0, 0.8, heal=True, budget=True, share=1.0),
 )
 
 
@@ -108,7 +111,7 @@ def load_part(
             module = "surrogate.geometry.surface_mesher" if FORMATS[kind].meshed else "surrogate.geometry.mesh_files"
             scale = metres_per_unit(length_unit or "m")
             size = "auto" if element_size_m is None else repr(element_size_m)
-            arguments = [str(file), str(out), repr(scale), kind, *([size] if FORMATS[kind].meshed else [])]
+            arguments = [str(file), str(out), repr(scale), kind, path.name, *([size] if FORMATS[kind].meshed else [])]
             mesh = _run(module, arguments, path.name, out, limit)
     size_m = element_size(mesh)
     _log.info("%s: %d points, %d cells, element size %.3g m", path.name, len(mesh.points), len(mesh.cells), size_m)

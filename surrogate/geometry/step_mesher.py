@@ -39,6 +39,7 @@ class StepJob:
         segments_per_turn: of `MeshSettings`.
         shrink: factor on the size.
         heal: repair while reading.
+        budget: without an element size, coarsen where there would be more points than a default should have.
     """
 
     file: str
@@ -51,6 +52,7 @@ class StepJob:
     segments_per_turn: int
     shrink: float
     heal: bool
+    budget: bool
 
 
 def main(job: StepJob) -> None:
@@ -69,7 +71,7 @@ def main(job: StepJob) -> None:
     settings = MeshSettings(
         size * job.shrink, job.surface_algorithm, job.volume_algorithm, job.segments_per_turn, smallest_share=0.3
     )
-    if job.element_size_m is None:
+    if job.element_size_m is None and job.budget:
         settings = _mesh_to_target(settings, job.shrink, volume, area)
     else:
         _mesh(settings)
