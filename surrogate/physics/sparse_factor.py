@@ -1,7 +1,9 @@
 """A sparse symmetric positive definite factor: MKL PARDISO where there is one, SuperLU elsewhere."""
 
+import copy
 import importlib.util
 import sys
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -32,9 +34,13 @@ class SparseFactor(Protocol):
 
 class _Pardiso:
     def __init__(self, matrix: sp.csr_matrix) -> None:
-        from pypardiso.pardiso_wrapper import PyPardisoError, PyPardisoSolver
+        import pypardiso
+        from pypardiso.pardiso_wrapper import PyPardisoError
 
-        self._solver = PyPardisoSolver(mtype=2)
+        # Making a solver searches the whole environment for MKL, half a second: copy the module's own one instead.
+        self._solver = copy.copy(pypardiso.ps)
+        self._solver.mtype = 2
+        self._solver.pt, self._solver.iparm = np.zeros_like(pypardiso.ps.pt), np.zeros_like(pypardiso.ps.iparm)
         self._failure = PyPardisoError
         self._matrix: sp.csr_matrix | None = None
         self.refactorize(matrix)
@@ -60,9 +66,10 @@ class _Pardiso:
         solution = np.asarray(self._solver._call_pardiso(self._matrix, block))
         return solution if right.ndim == 2 else solution[:, 0]
 
-    def __del__(self) -> None:
-        # PARDISO keeps its factor outside Python; at interpreter exit there is nothing left to free with.
-        if not sys.is_finalizing() and hasattr(self, "_solver"):
+    def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # PARDISO keeps its factor outside Python; at interpreter exit there is nothing left to free with, and the
+        # globals of this module may be gone.
+        if not finalizing() and hasattr(self, "_solver"):
             self._solver.free_memory(everything=True)
 
 
