@@ -87,7 +87,7 @@ class Order:
 
 def save_order(path: Path, order: Order, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     """Write the order and its arrays: points [P, 3], triangles [F, 3], edges [L, 2], element_edges [M, 2], arrow_starts
-    and arrow_vectors [A, 3], arrow_colours [A, 3] and what the panels name."""
+    and arrow_vectors [A, 3], arrow_colours [A, 3], arrow_on_top [A] and what the panels name."""
     text = np.frombuffer(json.dumps(asdict(order)).encode(), np.uint8)
     np.savez(path, order=text, **arrays)  # type: ignore[arg-type]
 

@@ -114,7 +114,7 @@ def _draw_panel(
         )
     plotter.add_mesh(_lines(shown.points, arrays["edges"], toward), color=_INK, line_width=2.0)
     if panel.arrows:
-        _draw_arrows(plotter, arrays)
+        _draw_arrows(plotter, arrays, surface.length, toward)
     if panel.marker is not None:
         _mark(plotter, panel.marker, shown, toward)
     _write_texts(plotter, panel)
@@ -156,12 +156,12 @@ def _frame(plotter: "pv.Plotter", panel: Panel, points: FloatArray, toward: Floa
     plotter.reset_camera_clipping_range()
 
 
-def _draw_arrows(plotter: "pv.Plotter", arrays: Arrays) -> None:
-    for start, vector, colour in zip(
-        arrays["arrow_starts"], arrays["arrow_vectors"], arrays["arrow_colours"], strict=True
-    ):
+def _draw_arrows(plotter: "pv.Plotter", arrays: Arrays, size: float, toward: FloatArray) -> None:
+    """Those on top are lifted out of the part, which parallel projection does not show."""
+    names = ("arrow_starts", "arrow_vectors", "arrow_colours", "arrow_on_top")
+    for start, vector, colour, on_top in zip(*(arrays[name] for name in names), strict=True):
         arrow = pv.Arrow(
-            start=start,
+            start=start + on_top * size * toward,
             direction=vector,
             scale=float(np.linalg.norm(vector)),
             shaft_radius=0.025,

@@ -42,13 +42,15 @@ def setup_arrays(problem: Problem) -> dict[str, NDArray[np.generic]]:
     """Colours of the linear surface triangles and the arrows."""
     mesh = problem.mesh
     tint = np.tile(_rgb(_PART), (len(mesh.triangles), 1))
-    starts, vectors, colours = [], [], []
+    starts, vectors, colours, on_top = [], [], [], []
     for number, case in enumerate(problem.load_cases):
         for load in case.loads:
             start, vector = _arrows(load, mesh)
             starts.append(start)
             vectors.append(vector)
             colours.append(np.tile(_rgb(_colour(number)), (len(start), 1)))
+            # A resultant starts within a hole as often as not, and must be seen all the same.
+            on_top.append(np.full(len(start), isinstance(load, Force)))
             if not isinstance(load, Acceleration):
                 tint[np.isin(mesh.triangle_face, select_faces(mesh, load.faces))] = _pale(_colour(number))
     for support in problem.supports:
@@ -58,6 +60,7 @@ def setup_arrays(problem: Problem) -> dict[str, NDArray[np.generic]]:
         "arrow_starts": np.concatenate(starts),
         "arrow_vectors": np.concatenate(vectors),
         "arrow_colours": np.concatenate(colours),
+        "arrow_on_top": np.concatenate(on_top),
     }
 
 
