@@ -22,9 +22,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from surrogate.data.dataset import list_simulations
 from surrogate.data.families import FAMILIES, family_named
-from surrogate.data.sample_process import SampleOutcome, SampleProcess
-from surrogate.data.simulation_file import SCHEMA_VERSION, sample_name
+from surrogate.data.sample_process import SampleOutcome, SampleProcess, stored_outcome
+from surrogate.data.simulation_file import SCHEMA_VERSION, load_simulation, sample_name
 from surrogate.data.splits import split_of
 from surrogate.errors import InfrastructureError, InputError
 
@@ -244,12 +245,20 @@ def _remember(outcome: SampleOutcome, directory: Path) -> None:
 
 
 def read_outcomes(directory: Path) -> dict[tuple[str, int], SampleOutcome]:
-    """Outcomes on disk; a stored sample whose outcome or file is missing is not among them and will be solved again."""
+    """Outcomes of the simulations and of the rejects on disk.
+
+    A simulation that was stored just before the campaign died has no outcome beside it: the file itself tells.
+    """
     outcomes = {}
     for path in sorted((directory / "outcomes").glob("*.json")):
         outcome = SampleOutcome(**json.loads(path.read_text()))
         if outcome.reason or (directory / sample_name(outcome.family, outcome.seed)).exists():
             outcomes[outcome.family, outcome.seed] = outcome
+    for entry in list_simulations(directory):
+        if (entry.family, entry.seed) not in outcomes:
+            simulation = load_simulation(entry.path)
+            seconds = sum(value for name, value in simulation.statistics.items() if name.endswith("_s"))
+            outcomes[entry.family, entry.seed] = stored_outcome(simulation, entry.path, seconds)
     return outcomes
 
 

@@ -16,6 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from surrogate.data.families import family_named
+from surrogate.data.simulate import SampleSize, simulate
+from surrogate.data.simulation_file import Simulation, sample_name, save_simulation
 from surrogate.errors import SurrogateError
 
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -58,10 +61,6 @@ class SampleOutcome:
 
 def run_sample(family_name: str, seed: int, directory: Path, histories: int, steps: int) -> SampleOutcome:
     """Solves and stores one sample; errors meant for people become rejects."""
-    from surrogate.data.families import family_named
-    from surrogate.data.simulate import SampleSize, simulate
-    from surrogate.data.simulation_file import sample_name, save_simulation
-
     started = time.perf_counter()
     path = directory / sample_name(family_name, seed)
     try:
@@ -70,10 +69,15 @@ def run_sample(family_name: str, seed: int, directory: Path, histories: int, ste
         reason = type(error).__name__.removesuffix("Error")
         return SampleOutcome(family_name, seed, reason, str(error), seconds=time.perf_counter() - started)
     save_simulation(simulation, path)
+    return stored_outcome(simulation, path, time.perf_counter() - started)
+
+
+def stored_outcome(simulation: Simulation, path: Path, seconds: float) -> SampleOutcome:
+    """The outcome of a simulation that lies in a file."""
     mesh, scalars = simulation.problem.mesh, simulation.scalars
     return SampleOutcome(
-        family=family_name,
-        seed=seed,
+        family=simulation.family,
+        seed=simulation.seed,
         points=len(mesh.points),
         cells=len(mesh.cells),
         histories=simulation.history_count,
@@ -81,7 +85,7 @@ def run_sample(family_name: str, seed: int, directory: Path, histories: int, ste
         not_converged=round(simulation.statistics.get("rejected: not converged", 0)),
         yielded_share=float(scalars.yielded_volume_fraction.max()),
         plastic_strain=float(scalars.peak_plastic_strain.max()),
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         bytes=path.stat().st_size,
     )
 
