@@ -96,7 +96,7 @@ def test_load_cases_and_histories_are_scaled_to_yield() -> None:
 
 def test_a_part_that_collapses_under_every_history_is_rejected() -> None:
     beyond = SamplingRange(peak_level=(40.0, 50.0), highest_point=1e3)
-    with pytest.raises(RejectedSampleError, match="collapsed|not converged"):
+    with pytest.raises(RejectedSampleError, match=r"collapsed|not converged"):
         simulate(FAMILY, SEED, SIZE, beyond, _mesh())
 
 
