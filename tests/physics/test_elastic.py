@@ -92,6 +92,7 @@ def manufactured_errors(divisions: int) -> tuple[float, float]:
     return float(np.sqrt((volume * (miss**2).sum(axis=-1)).sum())), float(np.sqrt((volume * energy).sum()))
 
 
+@pytest.mark.slow
 def test_the_error_falls_with_the_third_power_of_the_cell_size_and_its_energy_norm_with_the_second() -> None:
     coarse, fine = manufactured_errors(5), manufactured_errors(7)
     displacement, energy = np.log(np.array(coarse) / np.array(fine)) / np.log(7 / 5)
