@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -69,6 +70,9 @@ def serve(settings: Settings) -> None:
 
     What is being computed then is left to the next start: jobs outlive the process.
     """
+    # uvicorn raises the signal that ended it once more when it is done; the jobs are safe by then.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     uvicorn.run(
         create_app(settings),
         host=settings.host,
@@ -134,7 +138,7 @@ def _resume(context: Context) -> int:
     rows = context.records.unfinished()
     for row in rows:
         if context.engine.is_over(job_of(row)):
-            row.generation = context.records.renew(row)
+            row = context.records.renew(row)
         context.engine.submit(job_of(row))
     return len(rows)
 

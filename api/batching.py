@@ -98,6 +98,11 @@ class MicroBatcher:
         return query.answer.result()
 
     @property
+    def waiting(self) -> int:
+        """How many problems wait for the model."""
+        return self._waiting.qsize()
+
+    @property
     def alive(self) -> bool:
         """Whether the thread of the model still works."""
         return self._thread.is_alive()

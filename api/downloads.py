@@ -16,7 +16,6 @@ from api.schemas import PictureField, PredictionRequest
 from api.storage import Blobs, PredictionRow, Records
 from surrogate import (
     Fields,
-    InfrastructureError,
     InputError,
     Problem,
     Summary,
@@ -26,12 +25,13 @@ from surrogate import (
     render_pictures,
     write_report,
     write_series,
+    write_step,
 )
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One stored step of one load history of a prediction."""
+    """One load history of a prediction and one of its stored steps."""
 
     problem: Problem
     fields: Fields
@@ -62,8 +62,9 @@ class Downloads:
 
         def make(scratch: Path) -> Path:
             choice = self._choose(row, history, step)
-            write_series(choice.problem, choice.fields, scratch)
-            return _only(scratch, "*.vtu")
+            path = scratch / "step.vtu"
+            write_step(choice.problem, choice.fields, path, history=choice.history, step=choice.step)
+            return path
 
         return self._made(row, f"step-{_key(history, step)}.vtu", make)
 
@@ -87,10 +88,10 @@ class Downloads:
 
         def make(scratch: Path) -> Path:
             choice = self._choose(row, history, step)
-            render_pictures(
+            (picture,) = render_pictures(
                 choice.problem, choice.fields, scratch, history=choice.history, step=choice.step, fields=(field,)
             )
-            return _only(scratch, "*.png")
+            return picture
 
         return self._made(row, f"{field}-{_key(history, step)}.png", make)
 
@@ -146,16 +147,7 @@ class Downloads:
             step = peak if peak in stored else stored[-1]
         if step not in stored:
             raise InputError(f"step {step} of {found.name!r} is not stored; stored steps are {stored}")
-        at = stored.index(step)
-        alone = replace(
-            found,
-            steps=found.steps[at : at + 1],
-            displacement=found.displacement[at : at + 1],
-            stress=found.stress[at : at + 1],
-            plastic_strain=found.plastic_strain[at : at + 1],
-            equivalent_plastic_strain=found.equivalent_plastic_strain[at : at + 1],
-        )
-        return Choice(problem, replace(fields, histories=(alone,)), found.name, step)
+        return Choice(problem, fields, found.name, step)
 
 
 def _key(history: str | None, step: int | None) -> str:
@@ -163,10 +155,3 @@ def _key(history: str | None, step: int | None) -> str:
     if history is None and step is None:
         return "worst"
     return sha256(f"{history!r} {step!r}".encode()).hexdigest()[:16]
-
-
-def _only(directory: Path, pattern: str) -> Path:
-    found = sorted(directory.rglob(pattern))
-    if not found:
-        raise InfrastructureError(f"no {pattern} file was written; try again, or see the service's log")
-    return found[0]

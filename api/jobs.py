@@ -1,6 +1,6 @@
 """Jobs that survive the process: a small interface, and DBOS behind it.
 
-A job is a kind, the id of a row and a generation; what it does is a handler that was given at the start. Jobs run at
+A job is a kind, the id of a row and a run; what it does is a handler that was given at the start. Jobs run at
 least once: a job that was running when its process died runs again when a process of the same worker id starts.
 """
 
@@ -29,17 +29,17 @@ class Job:
     Attributes:
         kind: which queue and which handler.
         row_id: id of the mesh or the prediction.
-        generation: counts how often the row was started anew on purpose.
+        run: another one for each time that the row is worked on on purpose.
     """
 
     kind: JobKind
     row_id: str
-    generation: int = 0
+    run: str
 
     @property
     def id(self) -> str:
         """The same for the same work, so that submitting twice runs it once."""
-        return f"{self.kind}:{self.row_id}:{self.generation}"
+        return f"{self.kind}:{self.row_id}:{self.run}"
 
 
 class JobEngine(Protocol):

@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
-from surrogate import ProblemSpec
+from surrogate import ProblemSpec, Summary
 
 MeshStatus = Literal["queued", "meshing", "ready", "failed"]
 PredictionStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 Fidelity = Literal["surrogate", "refined", "solved", "auto"]
 Output = Literal["fields", "vtu", "png", "report"]
-PictureField = Literal["von_mises", "displacement", "plastic_strain"]
+PictureField = Literal["von_mises", "displacement", "plastic_strain", "setup"]
 Vector = tuple[float, float, float]
 
 
@@ -110,7 +110,7 @@ class PredictionView(BaseModel):
     finished_at: datetime | None = None
     verifies: str | None = None
     links: dict[str, str] = {}
-    summary: dict[str, JsonValue] | None = None
+    summary: Summary | None = None
     error: ProblemDetails | None = None
 
 

@@ -34,7 +34,7 @@ def now() -> datetime:
 class Table(DeclarativeBase):
     """Base of the service's tables."""
 
-    type_annotation_map: ClassVar = {dict[str, object]: JSON}
+    type_annotation_map: ClassVar = {dict[str, object]: JSON(none_as_null=True)}
 
 
 class SchemaRow(Table):
@@ -49,7 +49,7 @@ class Row(Table):
 
     Attributes:
         attempts: how often a job began to work on it.
-        generation: how often it was started anew on purpose; part of the job's name.
+        run: names the job that finishes it; another one when it is started anew on purpose.
         error: the problem details of a failure.
     """
 
@@ -58,7 +58,7 @@ class Row(Table):
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     status: Mapped[str] = mapped_column(String(16), default="queued", index=True)
     attempts: Mapped[int] = mapped_column(default=0)
-    generation: Mapped[int] = mapped_column(default=0)
+    run: Mapped[str] = mapped_column(String(32), default=lambda: uuid.uuid4().hex)
     error: Mapped[dict[str, object] | None]
 
 
@@ -90,7 +90,7 @@ class PredictionRow(Row):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
 
 
-RowT = TypeVar("RowT", MeshRow, PredictionRow)
+RowT = TypeVar("RowT", bound=Row)
 
 
 def open_database(url: str) -> Engine:
@@ -242,15 +242,17 @@ class Records:
                 held.status, held.finished_at = "cancelled", now()
         return held
 
-    def renew(self, row: Row) -> int:
-        """Starts an ended row again from the queue and returns its new generation."""
+    def renew(self, row: RowT) -> RowT:
+        """Starts an ended row again from the queue, with a new run."""
         with self._sessions.begin() as session:
             held = session.get(type(row), row.id, with_for_update=True)
             if held is None:
                 raise NotFoundError(f"{row.id!r} was deleted meanwhile")
-            held.generation += 1
+            held.run = uuid.uuid4().hex
             held.status, held.error, held.attempts = "queued", None, 0
-            return held.generation
+            if isinstance(held, PredictionRow):
+                held.cancel_requested, held.finished_at = False, None
+        return held
 
     def delete(self, row: Row) -> None:
         """Forgets a row; a mesh only while no prediction needs it.

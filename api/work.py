@@ -49,8 +49,8 @@ class CancelledJob(SurrogateError):
 def job_of(row: Row) -> Job:
     """The job that finishes a row; what solves by FEM waits in a queue of its own."""
     if isinstance(row, PredictionRow):
-        return Job("solve" if row.fidelity in ("solved", "auto") else "predict", row.id, row.generation)
-    return Job("mesh", row.id, row.generation)
+        return Job("solve" if row.fidelity in ("solved", "auto") else "predict", row.id, row.run)
+    return Job("mesh", row.id, row.run)
 
 
 def mesh_file(blobs: Blobs, mesh_id: str) -> Path:

@@ -195,8 +195,7 @@ def _take_in(
     row = context.records.mesh(row.id)
     if row.status == "failed" and row.error is not None and int(str(row.error["status"])) >= 500:
         # Not the part's fault: it deserves another attempt.
-        row.generation = context.records.renew(row)
-        row.status = "queued"
+        row = context.records.renew(row)
     if row.status == "queued":
         context.engine.submit(job_of(row))
     return row, created

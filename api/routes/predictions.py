@@ -226,8 +226,7 @@ def _take_in_verification(context: Context, prediction_id: str) -> tuple[Predict
     created = context.records.add(row)
     row = context.records.prediction(row.id)
     if row.status in ("failed", "cancelled"):
-        row.generation, created = context.records.renew(row), True
-        row = context.records.prediction(row.id)
+        row, created = context.records.renew(row), True
     if row.status in UNFINISHED:
         context.engine.submit(job_of(row))
     return row, created

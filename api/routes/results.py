@@ -27,13 +27,13 @@ def summary(context: ContextOf, prediction_id: str) -> Summary:
 @router.get(
     "/{prediction_id}/result.vtu",
     response_class=FileResponse,
-    responses={200: {"content": {"application/xml": {}}}, **declared(404, 409, 422, 503)},
+    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 409, 422, 503)},
     summary="One step for ParaView",
 )
 def result(context: ContextOf, prediction_id: str, history: History = None, step: Step = None) -> FileResponse:
     """Quadratic tetrahedra with displacement, stress and plastic strain of one stored step."""
     row = _done(context, prediction_id)
-    return _file(context.downloads.vtu(row, history=history, step=step), row, "application/xml", ".vtu")
+    return _file(context.downloads.vtu(row, history=history, step=step), row, "application/octet-stream", ".vtu")
 
 
 @router.get(

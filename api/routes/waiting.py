@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from fastapi.concurrency import run_in_threadpool
 
-from api.storage import UNFINISHED, MeshRow, PredictionRow
+from api.storage import UNFINISHED, Row
 
-RowT = TypeVar("RowT", MeshRow, PredictionRow)
+RowT = TypeVar("RowT", bound=Row)
 
 _FIRST_LOOK_S = 0.02
 _LONGEST_PAUSE_S = 0.25

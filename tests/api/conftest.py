@@ -1,0 +1,40 @@
+"""One server for all tests that leave it running."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.api.service_process import Server, problem, upload, wait_for_end
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("server"), max_upload_bytes="2000000")
+    running.start()
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="session")
+def client(server: Server) -> Iterator[httpx.Client]:
+    with server.client() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def mesh_id(client: httpx.Client) -> str:
+    response = upload(client)
+    assert response.status_code in (200, 201), response.text
+    return str(response.json()["id"])
+
+
+@pytest.fixture(scope="session")
+def solved(client: httpx.Client, mesh_id: str) -> dict[str, object]:
+    """A finished prediction of the sample problem."""
+    response = client.post("/v1/predictions", json=problem(mesh_id, name="Bracket 7/3 \u00e4"))
+    assert response.status_code == 202, response.text
+    assert response.headers["Retry-After"]
+    body = wait_for_end(client, response.headers["Location"])
+    assert body["status"] == "done", body
+    return body
