@@ -184,17 +184,20 @@ def campaign(
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; default 8000.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory of uploads and results.")] = None,
 ) -> None:
-    """Run the REST service and its page.
+    """Run the REST service; SURROGATE_... variables of the environment set what is not given here.
 
     Example: surrogate serve --port 8080
     """
     with _reported(False):
-        import uvicorn
+        from api.app import serve as run_service
+        from api.settings import Settings
 
-        uvicorn.run("api.app:create_app", factory=True, host=host, port=port)
+        given = {"host": host, "port": port, "data_directory": data}
+        run_service(Settings.model_validate({name: value for name, value in given.items() if value is not None}))
 
 
 @app.command()
