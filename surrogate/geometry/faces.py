@@ -12,7 +12,7 @@ from surrogate.errors import GeometryError, TooLargeError
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.cell_quality import check_conforming, orient_cells, solid_labels, straighten_inverted
 from surrogate.geometry.segmentation import segment_boundary
-from surrogate.geometry.surface_fit import CylinderFit, PlaneFit, area_vectors, fit_surface
+from surrogate.geometry.surface_fit import CylinderFit, PlaneFit, SurfaceFit, area_vectors, fit_surface
 from surrogate.geometry.tet_mesh import TET_EDGES, TET_SIDES, Face, TetMesh
 
 MOST_POINTS = 2_000_000
@@ -35,6 +35,7 @@ def build_tet_mesh(
     tagged_triangles: IntArray | None = None,
     triangle_tags: IntArray | None = None,
     tag_names: Mapping[int, str] | None = None,
+    tag_surfaces: Mapping[int, SurfaceFit] | None = None,
     split_tags: bool = False,
 ) -> TetMesh:
     """Check the cells, find the boundary and its faces.
@@ -48,6 +49,7 @@ def build_tet_mesh(
         tagged_triangles: corner points of triangles, some of which lie on the boundary [F', 3].
         triangle_tags: one tag a triangle [F'], not negative; each tag becomes a face.
         tag_names: names of tags.
+        tag_surfaces: what surface a tag is where the geometry knows it exactly, m; others are fitted.
         split_tags: a tag is a set that may hold several faces, so segment it by feature angle too.
 
     Raises:
@@ -65,7 +67,9 @@ def build_tet_mesh(
         tags = _match_tags(triangles, kept[tagged_triangles], triangle_tags, len(points))
     labels = segment_boundary(points, triangles, tags, split_tags=split_tags)
     names = dict(tag_names or {})
-    faces = _fit_faces(points, triangles, labels, [names.get(tag) for tag in _tag_of_label(labels, tags)])
+    known = dict(tag_surfaces or {})
+    of_face = [(names.get(tag), known.get(tag)) for tag in _tag_of_label(labels, tags)]
+    faces = _fit_faces(points, triangles, labels, of_face)
     return TetMesh(points, cells, triangles, labels, faces)
 
 
@@ -149,31 +153,41 @@ def _tag_of_label(labels: IntArray, tags: IntArray) -> list[int]:
     return [int(tag) for tag in of_label]
 
 
-def _fit_faces(points: FloatArray, triangles: IntArray, labels: IntArray, names: list[str | None]) -> tuple[Face, ...]:
-    """Measure and fit every face."""
+def _fit_faces(
+    points: FloatArray, triangles: IntArray, labels: IntArray, known: list[tuple[str | None, SurfaceFit | None]]
+) -> tuple[Face, ...]:
+    """Measure and fit every face, given its name and surface where they are known."""
     vectors = area_vectors(points, triangles)
     part_size = float(np.ptp(points, axis=0).max())
     order = np.argsort(labels, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-    return tuple(
-        _fit_face(index, name, points, triangles[group], vectors[group], part_size)
-        for index, (name, group) in enumerate(zip(names, groups, strict=True))
-    )
+    faces: list[Face] = []
+    for (name, surface), group in zip(known, groups, strict=True):
+        normals = vectors[group].reshape(-1, 3) / 6
+        middles = points[triangles[group, 3:]].reshape(-1, 3)
+        if surface is None:
+            corners = points[np.unique(triangles[group, :3])]
+            surface = fit_surface(np.concatenate([middles, corners]), normals, part_size)
+        faces.append(_describe(len(faces), name, surface, middles, normals))
+    return tuple(faces)
 
 
-def _fit_face(
-    index: int, name: str | None, points: FloatArray, triangles: IntArray, vectors: FloatArray, part_size: float
+def _describe(
+    index: int, name: str | None, surface: SurfaceFit | None, middles: FloatArray, normals: FloatArray
 ) -> Face:
-    """One face with its area, centroid and fitted surface."""
-    normals = vectors.reshape(-1, 3) / 6
-    middles = points[triangles[:, 3:]].reshape(-1, 3)
+    """One face, given its mid-edge points and the outward area vectors there."""
     areas = np.linalg.norm(normals, axis=1)
     area = float(areas.sum())
     x, y, z = (areas @ middles / max(area, 1e-300)).tolist()
-    corners = points[np.unique(triangles[:, :3])]
-    fit = fit_surface(np.concatenate([middles, corners]), normals, part_size)
-    if isinstance(fit, PlaneFit):
-        return Face(index, name, "plane", area, (x, y, z), normal=fit.normal)
-    if isinstance(fit, CylinderFit):
-        return Face(index, name, "cylinder", area, (x, y, z), axis=fit.axis, radius=fit.radius, hole=fit.hole)
+    if isinstance(surface, PlaneFit):
+        normal = surface.normal
+        if np.array(normal) @ normals.sum(axis=0) < 0:
+            normal = (-normal[0], -normal[1], -normal[2])
+        return Face(index, name, "plane", area, (x, y, z), normal=normal)
+    if isinstance(surface, CylinderFit):
+        axis = np.array(surface.axis)
+        offsets = middles - np.array(surface.centre)
+        radial = offsets - np.outer(offsets @ axis, axis)
+        hole = float((normals * radial).sum()) < 0
+        return Face(index, name, "cylinder", area, (x, y, z), axis=surface.axis, radius=surface.radius, hole=hole)
     return Face(index, name, "other", area, (x, y, z))

@@ -12,6 +12,7 @@ import numpy as np
 from surrogate.errors import GeometryError
 from surrogate.fields import FloatArray
 from surrogate.geometry.saved_mesh import save_arrays
+from surrogate.geometry.surface_fit import CylinderFit, PlaneFit, SurfaceFit, positive_direction
 
 # gmsh numbers the last two mid-edge points of a tetrahedron the other way round than VTK.
 _GMSH_TET10_TO_VTK = (0, 1, 2, 3, 4, 5, 6, 7, 9, 8)
@@ -121,7 +122,10 @@ def save_current_mesh(path: Path, *, scale: float = 1.0) -> None:
         triangles.append(corners)
         tags.append(np.full(len(corners), tag))
     points: FloatArray = np.asarray(coordinates, np.float64).reshape(-1, 3) * scale
-    save_arrays(path, points, cells, np.concatenate(triangles), np.concatenate(tags), _surface_names())
+    surfaces = exact_surfaces(scale)
+    save_arrays(
+        path, points, cells, np.concatenate(triangles), np.concatenate(tags), _surface_names(), tag_surfaces=surfaces
+    )
 
 
 def _elements(dimension: int, tag: int, kind: int, width: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
@@ -146,3 +150,50 @@ def _surface_names() -> dict[int, str]:
         if label and tag not in names:
             names[tag] = label
     return names
+
+
+def exact_surfaces(scale: float = 1.0) -> dict[int, SurfaceFit]:
+    """Planes and cylinders among the CAD surfaces, whatever the mesh makes of them.
+
+    Args:
+        scale: metres per unit of the model.
+    """
+    found: dict[int, SurfaceFit] = {}
+    for _, tag in gmsh.model.getEntities(2):
+        kind = gmsh.model.getType(2, tag)
+        if kind not in ("Plane", "Cylinder"):
+            continue
+        low, high = gmsh.model.getParametrizationBounds(2, tag)
+        middle = [0.5 * (a + b) for a, b in zip(low, high, strict=True)]
+        normal = np.array(gmsh.model.getNormal(tag, middle))
+        if kind == "Plane":
+            x, y, z = normal.tolist()
+            found[tag] = PlaneFit((x, y, z))
+            continue
+        cylinder = _exact_cylinder(tag, middle, list(low), normal)
+        if cylinder is not None:
+            x, y, z = (np.array(cylinder.centre) * scale).tolist()
+            found[tag] = CylinderFit(cylinder.axis, (x, y, z), cylinder.radius * scale)
+    return found
+
+
+def _exact_cylinder(tag: int, middle: list[float], corner: list[float], normal: FloatArray) -> CylinderFit | None:
+    """Axis and radius from the principal curvatures at one point; a second point tells the side of the axis."""
+    largest, smallest, along_largest, along_smallest = (
+        np.array(values) for values in gmsh.model.getPrincipalCurvatures(tag, middle)
+    )
+    curvature, axis = (
+        (largest[0], along_smallest) if abs(largest[0]) > abs(smallest[0]) else (smallest[0], along_largest)
+    )
+    length = float(np.linalg.norm(axis))
+    if curvature == 0 or length == 0:
+        return None
+    axis, radius = axis / length, 1 / abs(float(curvature))
+    point = np.array(gmsh.model.getValue(2, tag, middle))
+    other = np.array(gmsh.model.getValue(2, tag, corner))
+    centres = [point - radius * normal, point + radius * normal]
+    misses = [abs(float(np.linalg.norm(np.cross(other - centre, axis))) - radius) for centre in centres]
+    if min(misses) > 1e-3 * radius:
+        return None
+    x, y, z = centres[int(np.argmin(misses))].tolist()
+    return CylinderFit(positive_direction(axis), (x, y, z), radius)

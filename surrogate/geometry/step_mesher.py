@@ -7,21 +7,17 @@ The job is a `StepJob` as JSON.
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import gmsh
 import numpy as np
 
 from surrogate.errors import GeometryError, TooLargeError
-from surrogate.geometry.element_size import (
-    MOST_DEFAULT_POINTS,
-    corrected_size,
-    default_element_size,
-    expected_points,
-)
+from surrogate.geometry.element_size import default_element_size, expected_points
 from surrogate.geometry.faces import MOST_POINTS
-from surrogate.geometry.gmsh_export import MeshSettings, apply_settings, generate, save_current_mesh
+from surrogate.geometry.gmsh_export import MeshSettings, save_current_mesh
+from surrogate.geometry.target_meshing import mesh_once, mesh_to_target
 
 
 @dataclass(frozen=True)
@@ -72,57 +68,12 @@ def main(job: StepJob) -> None:
         size * job.shrink, job.surface_algorithm, job.volume_algorithm, job.segments_per_turn, smallest_share=0.3
     )
     if job.element_size_m is None and job.budget:
-        settings = _mesh_to_target(settings, job.shrink, volume, area)
+        settings = mesh_to_target(settings, volume, area, shrink=job.shrink)
     else:
-        _mesh(settings)
+        mesh_once(settings)
     gmsh.model.mesh.setOrder(2)
     save_current_mesh(Path(job.out), scale=job.scale)
     print(f"{settings}, {len(gmsh.model.mesh.getNodes()[0])} points")
-
-
-def _mesh(settings: MeshSettings) -> None:
-    gmsh.model.mesh.clear()
-    apply_settings(settings)
-    generate(3)
-
-
-def _mesh_to_target(settings: MeshSettings, shrink: float, volume: float, area: float) -> MeshSettings:
-    """Mesh straight-sided, and again while the number of ten-node points is far from the default's target."""
-    for attempt in range(4):
-        gmsh.model.mesh.clear()
-        apply_settings(settings)
-        generate(2)
-        # A surface vertex brings about four points with its edges; no use in filling what is too fine already.
-        surface_points = 4 * len(gmsh.model.mesh.getNodes()[0])
-        if surface_points > 0.8 * MOST_DEFAULT_POINTS and attempt < 3:
-            settings = _coarser(settings, surface_points)
-            continue
-        generate(3)
-        better = corrected_size(settings.size / shrink, _quadratic_points(), volume, area)
-        if better is None or attempt == 3:
-            break
-        settings = replace(settings, size=better * shrink)
-    return settings
-
-
-def _coarser(settings: MeshSettings, points: int) -> MeshSettings:
-    """Less refinement at small features first, then larger elements."""
-    if settings.segments_per_turn and settings.smallest_share < 0.5:
-        return replace(settings, segments_per_turn=8, smallest_share=0.6)
-    return replace(
-        settings, smallest_share=1.0, size=settings.size * float(np.clip((points / 12_000) ** 0.5, 1.1, 2.0))
-    )
-
-
-def _quadratic_points() -> int:
-    """Number of points that the current mesh has with mid-edge points: vertices plus edges."""
-    count = 0
-    types, _, nodes = gmsh.model.mesh.getElements(3)
-    for kind, tags in zip(types, nodes, strict=True):
-        corners = np.sort(tags.reshape(-1, 4 if kind == 4 else 10)[:, :4].astype(np.int64), axis=1)
-        pairs = [corners[:, i] * (int(tags.max()) + 1) + corners[:, j] for i in range(4) for j in range(i + 1, 4)]
-        count += len(np.unique(corners)) + len(np.unique(np.concatenate(pairs)))
-    return count
 
 
 def _read(file: Path, name: str, heal: bool) -> None:

@@ -28,11 +28,14 @@ class PlaneFit:
 
 @dataclass(frozen=True)
 class CylinderFit:
-    """A cylinder: unit axis with its first non-zero component positive, radius in m, material outside or inside."""
+    """A cylinder: unit axis with its first non-zero component positive, a point on it, and the radius."""
 
     axis: Vector
+    centre: Vector
     radius: float
-    hole: bool
+
+
+SurfaceFit = PlaneFit | CylinderFit
 
 
 def area_vectors(points: FloatArray, triangles: IntArray) -> FloatArray:
@@ -49,7 +52,7 @@ def area_vectors(points: FloatArray, triangles: IntArray) -> FloatArray:
     return np.cross(np.einsum("pn,fnx->fpx", along1, nodes), np.einsum("pn,fnx->fpx", along2, nodes))
 
 
-def fit_surface(points: FloatArray, normals: FloatArray, part_size: float) -> PlaneFit | CylinderFit | None:
+def fit_surface(points: FloatArray, normals: FloatArray, part_size: float) -> SurfaceFit | None:
     """Fit a plane, else a cylinder.
 
     Args:
@@ -108,8 +111,8 @@ def _fit_cylinder(
     # Vertices of a faceted cylinder lie on it, everything else inside: the far points tell the radius.
     if scatter > 2e-3:
         radius = float(np.quantile(distance, 0.98))
-    first = axis[np.abs(axis) > 1e-6][0]
-    return CylinderFit(_vector(axis if first > 0 else -axis), radius, inward < 0)
+    x, y, z = centre.tolist()
+    return CylinderFit(positive_direction(axis), (x, y, z), radius)
 
 
 def _refine(points: FloatArray, axis: FloatArray) -> tuple[FloatArray, FloatArray, float] | None:
@@ -167,6 +170,12 @@ def _normal_pair(axis: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _spread(count: int) -> IntArray:
     """At most `_MOST_FIT_POINTS` evenly spread indices."""
     return np.linspace(0, count - 1, min(count, _MOST_FIT_POINTS)).astype(np.int32)
+
+
+def positive_direction(axis: FloatArray) -> Vector:
+    """The sense of a line whose first non-zero component is positive."""
+    first = axis[np.abs(axis) > 1e-6][0]
+    return _vector(axis if first > 0 else -axis)
 
 
 def _vector(values: FloatArray) -> Vector:

@@ -1,0 +1,72 @@
+"""Mesh the current gmsh model with a number of points in mind. Imports gmsh: only for isolated children."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import gmsh
+import numpy as np
+
+from surrogate.geometry.element_size import MOST_DEFAULT_POINTS, corrected_size
+from surrogate.geometry.gmsh_export import MeshSettings, apply_settings, generate
+
+
+def mesh_once(settings: MeshSettings) -> None:
+    """Straight-sided mesh of the current model at given settings."""
+    gmsh.model.mesh.clear()
+    apply_settings(settings)
+    generate(3)
+
+
+def mesh_to_target(
+    settings: MeshSettings,
+    volume: float,
+    area: float,
+    *,
+    shrink: float = 1.0,
+    resize: Callable[[MeshSettings], None] | None = None,
+) -> MeshSettings:
+    """Straight-sided mesh, and again while its number of ten-node points is far from the default's target.
+
+    Args:
+        settings: where to start.
+        volume: of the part, in the unit of the model.
+        area: of its surface.
+        shrink: share of the wanted size that is meshed with on purpose.
+        resize: told of new settings before they are used.
+    """
+    for attempt in range(4):
+        if resize is not None:
+            resize(settings)
+        gmsh.model.mesh.clear()
+        apply_settings(settings)
+        generate(2)
+        # A surface vertex brings about four points with its edges; no use in filling what is too fine already.
+        surface_points = 4 * len(gmsh.model.mesh.getNodes()[0])
+        if surface_points > 0.8 * MOST_DEFAULT_POINTS and attempt < 3:
+            settings = _coarser(settings, surface_points)
+            continue
+        generate(3)
+        better = corrected_size(settings.size / shrink, quadratic_points(), volume, area)
+        if better is None or attempt == 3:
+            break
+        settings = replace(settings, size=better * shrink)
+    return settings
+
+
+def _coarser(settings: MeshSettings, points: int) -> MeshSettings:
+    """Less refinement at small features first, then larger elements."""
+    if settings.segments_per_turn and settings.smallest_share < 0.5:
+        return replace(settings, segments_per_turn=8, smallest_share=0.6)
+    factor = float(np.clip((points / 12_000) ** 0.5, 1.1, 2.0))
+    return replace(settings, smallest_share=1.0, size=settings.size * factor)
+
+
+def quadratic_points() -> int:
+    """Number of points that the current mesh has with mid-edge points: vertices plus edges."""
+    count = 0
+    types, _, nodes = gmsh.model.mesh.getElements(3)
+    for kind, tags in zip(types, nodes, strict=True):
+        corners = np.sort(tags.reshape(-1, 4 if kind == 4 else 10)[:, :4].astype(np.int64), axis=1)
+        pairs = [corners[:, i] * (int(tags.max()) + 1) + corners[:, j] for i in range(4) for j in range(i + 1, 4)]
+        count += len(np.unique(corners)) + len(np.unique(np.concatenate(pairs)))
+    return count
