@@ -54,3 +54,16 @@ def test_a_picture_is_drawn(client: httpx.Client, address: str) -> None:
     assert response.status_code == 200 and response.headers["content-type"] == "image/png"
     assert response.content.startswith(b"\x89PNG")
     assert "von_mises" in refused(client.get(f"{address}/render.png", params={"field": "temperature"}), 422)
+
+
+@pytest.mark.slow
+def test_the_report_is_one_file(client: httpx.Client, address: str) -> None:
+    response = client.get(f"{address}/report")
+    assert response.status_code == 200 and response.headers["content-type"].startswith("text/html")
+    assert "limit then unload" in response.text
+    assert 'src="http' not in response.text
+
+
+def test_what_was_solved_needs_no_verification(client: httpx.Client, address: str) -> None:
+    assert "solved" in refused(client.post(f"{address}/verification"), 409)
+    refused(client.get(f"{address}/verification"), 404)
