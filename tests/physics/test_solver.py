@@ -124,7 +124,7 @@ def test_a_thick_tube_bursts_at_its_fully_plastic_pressure() -> None:
 
 def test_a_thick_tube_yields_first_and_keeps_stresses_as_theory_says() -> None:
     inner, outer = 1.0, 2.0
-    mesh = quarter_tube(6, 8, 1, inner, outer, 0.3)
+    mesh = quarter_tube(10, 10, 1, inner, outer, 0.2)
     limit = 2 / np.sqrt(3) * YIELD * np.log(outer / inner)
     case = LoadCase("bore", (Pressure(CylinderSelector(inner, hole=True), limit),))
     supports = symmetry_planes(LEFT, FRONT, BOTTOM, TOP)
@@ -133,14 +133,14 @@ def test_a_thick_tube_yields_first_and_keeps_stresses_as_theory_says() -> None:
     squares = outer**2 / (outer**2 - inner**2)
     axial = (1 - 2 * STEEL.poissons_ratio) * inner**2 / (outer**2 - inner**2)
     first = YIELD / np.sqrt(3 * squares**2 + axial**2)
-    assert fields.totals.safety_factor_yield * 0.85 * limit == pytest.approx(first, rel=0.05)
+    assert fields.totals.safety_factor_yield * 0.85 * limit == pytest.approx(first, rel=0.03)
     # Residual hoop stress at the bore: plastic part at pressure p less Lame's (Hill 1950), Tresca with 2/root(3) yield.
     pressure, shear_yield = 0.85 * limit, 2 / np.sqrt(3) * YIELD
     expected = shear_yield - pressure - pressure * (outer**2 + inner**2) / (outer**2 - inner**2)
     where, stress = at_points(mesh, np.abs(np.hypot(*mesh.points[:, :2].T) - inner) < 1e-6, fields.stress[1])
     c, s = where[:, 0], where[:, 1]
     hoop = s**2 * stress[:, 0] + c**2 * stress[:, 1] - 2 * s * c * stress[:, 3]
-    assert hoop.mean() == pytest.approx(expected, rel=0.05)
+    assert hoop.mean() == pytest.approx(expected, rel=0.03)
 
 
 # ---- collapse
@@ -318,6 +318,19 @@ def test_scaling_loads_and_strengths_alike_scales_stresses() -> None:
     first, second = (solve(p, settings=SolverSettings(tolerance=1e-9)).histories[0] for p in (problem, scaled))
     assert relative(second.stress, 3 * first.stress) < 1e-6
     assert relative(second.displacement, first.displacement) < 1e-6
+
+
+def test_renumbering_points_and_cells_permutes_the_answer() -> None:
+    random = np.random.default_rng(5)
+    problem = notched((LoadHistory("swing", NON_PROPORTIONAL.factors[:3]),))
+    mesh = problem.mesh
+    order, cells = random.permutation(len(mesh.points)), random.permutation(len(mesh.cells))
+    place = np.argsort(order)
+    other = TetMesh(mesh.points[order], place[mesh.cells[cells]], place[mesh.triangles], mesh.triangle_face, mesh.faces)
+    settings = SolverSettings(tolerance=1e-9)
+    first, second = (solve(replace(problem, mesh=m), settings=settings).histories[0] for m in (mesh, other))
+    assert relative(second.displacement, first.displacement[:, order]) < 1e-7
+    assert relative(second.stress, first.stress[:, cells]) < 1e-7
 
 
 # ---- what is stored
