@@ -4,28 +4,18 @@ Results go to standard output, progress and errors to standard error. Exit codes
 2 the input is wrong; 3 infrastructure; 4 inconclusive.
 """
 
-import json
-import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from surrogate.errors import InputError, SolveError, SurrogateError
+from surrogate.serving.terminal import console, print_json, progress_bars, reported
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from surrogate.fields import Fields
     from surrogate.physics.problem import Problem
-
-WRONG_INPUT, INFRASTRUCTURE = 2, 3
-_HTTP_STATUS = {WRONG_INPUT: 422, INFRASTRUCTURE: 503}
 
 app = typer.Typer(
     name="surrogate",
@@ -68,7 +58,7 @@ def mesh(
 
     Example: surrogate mesh bracket.step --faces --out bracket.vtu
     """
-    with _reported(as_json):
+    with reported(as_json):
         from dataclasses import asdict
 
         from surrogate.geometry.part import load_part
@@ -76,7 +66,7 @@ def mesh(
         from surrogate.serving.mesh_report import cell_quality, mesh_quality
         from surrogate.serving.vtu import write_vtu
 
-        with _progress() as show:
+        with progress_bars() as show:
             show("mesh", 0.0)
             made = load_part(part, length_unit=length_unit, element_size_m=element_size_m)
         quality = mesh_quality(made)
@@ -84,9 +74,9 @@ def mesh(
             write_vtu(out, made, {}, {"quality": cell_quality(made)})
         if as_json:
             counts = {"points": len(made.points), "cells": len(made.cells), "size_m": made.size}
-            _print_json({**counts, "quality": asdict(quality), "faces": [asdict(face) for face in made.faces]})
+            print_json({**counts, "quality": asdict(quality), "faces": [asdict(face) for face in made.faces]})
         else:
-            print_mesh(made, quality, _console(), faces=faces)
+            print_mesh(made, quality, console(), faces=faces)
 
 
 @app.command()
@@ -95,11 +85,11 @@ def solve(file: ProblemPath, out: OutDirectory = None, as_json: AsJson = False) 
 
     Example: surrogate solve bracket.toml --out results
     """
-    with _reported(as_json):
+    with reported(as_json):
         from surrogate.physics.solver import solve as run
 
         problem, seconds = _load(file)
-        with _progress() as show:
+        with progress_bars() as show:
             answer = run(problem, progress=show)
         _deliver(problem, answer, seconds, out, as_json)
 
@@ -117,11 +107,11 @@ def predict(
 
     Example: surrogate predict bracket.toml --fidelity auto --json
     """
-    with _reported(as_json):
+    with reported(as_json):
         from surrogate.serving.service import predict as run
 
         problem, seconds = _load(file)
-        with _progress() as show:
+        with progress_bars() as show:
             answer = run(problem, fidelity=fidelity.value, device=device, model=model, progress=show)
         _deliver(problem, answer, seconds, out, as_json)
 
@@ -139,12 +129,12 @@ def compare(
 
     Example: surrogate compare bracket.toml --out comparison
     """
-    with _reported(as_json):
+    with reported(as_json):
         from surrogate.physics.solver import solve as run_solve
         from surrogate.serving.service import predict as run_predict
 
         problem, seconds = _load(file)
-        with _progress() as show:
+        with progress_bars() as show:
             predicted = run_predict(problem, fidelity=fidelity.value, device=device, model=model, progress=show)
             solved = run_solve(problem, progress=show)
         _deliver(problem, predicted, seconds, out, as_json, reference=solved)
@@ -169,7 +159,7 @@ def campaign(
 
     Example: surrogate campaign --name pilot --parts 100 --workers 4
     """
-    with _reported(False):
+    with reported(False):
         from surrogate.data import campaign as run
 
         families = tuple(family) if family else run.CampaignConfig().families
@@ -183,6 +173,35 @@ def campaign(
 
 
 @app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="Directory of a campaign.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Directory of the run; run it again to go on.")] = Path("run"),
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 8000,
+    batch_parts: Annotated[int, typer.Option(min=1, help="Parts a step.")] = 4,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 1.5e-3,
+    left_out_family: Annotated[str | None, typer.Option(help="Component family kept for the test.")] = None,
+    label_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the training parts used.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the network.")] = 1,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train the world model on a campaign. Resumable: run it again to go on.
+
+    Example: surrogate train campaigns/pilot --out runs/pilot --steps 4000
+    """
+    with reported(False):
+        from surrogate.training import trainer
+        from surrogate.training.config import TrainingConfig
+
+        config = TrainingConfig(
+            data=data, out=out, steps=steps, batch_parts=batch_parts, learning_rate=learning_rate,
+            left_out_family=left_out_family, label_share=label_share, seed=seed, threads=threads, device=device,
+        )  # fmt: skip
+        trainer.train(config, _training_line)
+        typer.echo(f"written: {out / 'model'}")
+
+
+@app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; default 8000.")] = None,
@@ -192,7 +211,7 @@ def serve(
 
     Example: surrogate serve --port 8080
     """
-    with _reported(False):
+    with reported(False):
         from api.app import serve as run_service
         from api.settings import Settings
 
@@ -206,16 +225,16 @@ def materials(as_json: AsJson = False) -> None:
 
     Example: surrogate materials --json
     """
-    with _reported(as_json):
+    with reported(as_json):
         from dataclasses import asdict
 
         from surrogate.physics.materials import library
         from surrogate.serving.console import print_materials
 
         if as_json:
-            _print_json([asdict(material) for material in library()])
+            print_json([asdict(material) for material in library()])
         else:
-            print_materials(library(), _console())
+            print_materials(library(), console())
 
 
 @app.command()
@@ -224,21 +243,26 @@ def models(as_json: AsJson = False) -> None:
 
     Example: surrogate models
     """
-    with _reported(as_json):
+    with reported(as_json):
         from surrogate.serving.registry import list_models
 
         cards = list_models()
         if as_json:
-            _print_json([{"name": c.name, "version": c.version, "description": c.description} for c in cards])
+            print_json([{"name": c.name, "version": c.version, "description": c.description} for c in cards])
         for card in () if as_json else cards:
             typer.echo(f"{card.name} {card.version}  {card.description}")
+
+
+def _training_line(step: int, steps: int, terms: dict[str, float]) -> None:
+    values = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+    typer.echo(f"step {step}/{steps}: {values}", err=True)
 
 
 def _load(file: Path) -> "tuple[Problem, float]":
     """The problem, and the seconds its mesh took."""
     from surrogate.physics.problem_file import load_problem
 
-    with _progress() as show:
+    with progress_bars() as show:
         show("mesh", 0.0)
         started = time.perf_counter()
         problem = load_problem(file)
@@ -262,70 +286,15 @@ def _deliver(
     if out is None:
         summary = summary_of(problem, answer, reference)
     else:
-        with _progress() as show:
+        with progress_bars() as show:
             show("report", 0.0)
             summary = write_outputs(problem, answer, out, reference=reference)
     if as_json:
         typer.echo(summary.model_dump_json(indent=2))
     else:
-        print_summary(summary, _console())
+        print_summary(summary, console())
     if out is not None:
         typer.echo(f"written: {out / 'report.html'}, {out / 'summary.json'}, {out / 'results.pvd'}", err=True)
-
-
-@contextmanager
-def _reported(as_json: bool) -> Iterator[None]:
-    """Errors as one line on standard error and as an exit code, with --json also as an RFC 9457 body on output."""
-    try:
-        yield
-    except SurrogateError as error:
-        wrong = isinstance(error, (InputError, SolveError))
-        _fail(type(error).__name__, str(error), WRONG_INPUT if wrong else INFRASTRUCTURE, as_json)
-    except (KeyboardInterrupt, typer.Exit, typer.Abort):
-        raise
-    except Exception as error:
-        traceback.print_exc(file=sys.stderr)
-        _fail("InternalError", f"{type(error).__name__}: {error}", INFRASTRUCTURE, as_json)
-
-
-def _fail(kind: str, message: str, code: int, as_json: bool) -> None:
-    typer.echo(f"error: {message}", err=True)
-    if as_json:
-        words = "".join(" " + c.lower() if c.isupper() else c for c in kind.removesuffix("Error")).split()
-        identifier = f"urn:surrogate:error:{'-'.join(words)}"
-        title = " ".join(words).capitalize()
-        _print_json({"type": identifier, "title": title, "status": _HTTP_STATUS[code], "detail": message})
-    raise typer.Exit(code)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """A bar on standard error, gone when done; silent where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:>12}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks = {}
-
-        def show(stage: str, done: float) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=1.0)
-            bars.update(tasks[stage], completed=done, total=1.0 if done > 0 else None)
-
-        yield show
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    # Piped tables keep their columns instead of being cut to 80.
-    return Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160, highlight=False)
-
-
-def _print_json(data: object) -> None:
-    typer.echo(json.dumps(data, indent=2))
 
 
 if __name__ == "__main__":

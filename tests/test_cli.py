@@ -38,12 +38,14 @@ def test_help_does_not_load_the_heavy_libraries() -> None:
 
 def test_the_verbs_stand_in_pipeline_order() -> None:
     listed = RUN.invoke(app, ["--help"]).output
-    verbs = ["mesh", "solve", "predict", "compare", "campaign", "serve", "materials", "models"]
+    verbs = ["mesh", "solve", "predict", "compare", "campaign", "train", "serve", "materials", "models"]
     places = [listed.index(f" {verb} ", listed.index("Commands")) for verb in verbs]
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("verb", ["mesh", "solve", "predict", "compare", "campaign", "serve", "materials", "models"])
+@pytest.mark.parametrize(
+    "verb", ["mesh", "solve", "predict", "compare", "campaign", "train", "serve", "materials", "models"]
+)
 def test_every_verb_shows_an_example(verb: str) -> None:
     result = RUN.invoke(app, [verb, "--help"])
     assert result.exit_code == 0 and f"surrogate {verb}" in result.output.split("Example:")[1]

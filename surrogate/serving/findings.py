@@ -3,12 +3,12 @@
 Shape letters: N points, C cells, Q quadrature points a cell.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from surrogate.fields import Fields, FloatArray, HistoryFields, IntArray
+from surrogate.fields import Fields, HistoryFields, IntArray
 from surrogate.geometry.selectors import Selector, select_faces
 from surrogate.geometry.tet_mesh import TetMesh
 from surrogate.physics.problem import Acceleration, Problem
@@ -29,7 +29,11 @@ def findings(problem: Problem, fields: Fields) -> tuple[str, ...]:
     """
     found = [*_collapses(fields), *_beyond_domain(fields), *fields.warnings]
     found += _beyond_method(problem, fields)
-    for kind, names in (("support", _peaks_on_supports(problem, fields)), ("load", _peaks_on_loads(problem, fields))):
+    peaks = _peak_cells(problem.mesh, fields)
+    for kind, names in (
+        ("support", _peaks_on_supports(problem, peaks)),
+        ("load", _peaks_on_loads(problem, fields, peaks)),
+    ):
         if names:
             found.append(
                 f"{_histories(names)}: the peak von Mises stress sits on the edge of a {kind} face, where it depends "
@@ -38,20 +42,20 @@ def findings(problem: Problem, fields: Fields) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _peaks_on_supports(problem: Problem, fields: Fields) -> list[str]:
+def _peaks_on_supports(problem: Problem, peaks: Mapping[str, int]) -> list[str]:
     # A frictionless or symmetry plane meets its neighbours without a singularity.
     held = [support.faces for support in problem.supports if support.fixed != ("normal",)]
-    return peaks_on_edge(problem.mesh, held, fields.histories)
+    return _peaks_on_rim(problem.mesh, held, peaks)
 
 
-def _peaks_on_loads(problem: Problem, fields: Fields) -> list[str]:
+def _peaks_on_loads(problem: Problem, fields: Fields, peaks: Mapping[str, int]) -> list[str]:
     """Only the cases that act at the peak count."""
     found: set[str] = set()
     for number, case in enumerate(problem.load_cases):
-        acting = [h for h in fields.histories if len(h.factors) and h.factors[hottest_step(h), number] != 0]
+        acting = [h.name for h in fields.histories if h.name in peaks and h.factors[hottest_step(h), number] != 0]
         loaded = [load.faces for load in case.loads if not isinstance(load, Acceleration)]
-        found |= set(peaks_on_edge(problem.mesh, loaded, acting))
-    return [history.name for history in fields.histories if history.name in found]
+        found |= set(_peaks_on_rim(problem.mesh, loaded, {name: peaks[name] for name in acting}))
+    return [name for name in peaks if name in found]
 
 
 def hottest_step(history: HistoryFields) -> int:
@@ -59,24 +63,12 @@ def hottest_step(history: HistoryFields) -> int:
     return int(np.argmax(history.scalars.peak_von_mises_pa))
 
 
-def peaks_on_edge(mesh: TetMesh, selectors: Iterable[Selector], histories: Iterable[HistoryFields]) -> list[str]:
-    """Names of the histories whose peak von Mises stress lies in a cell that touches the rim of the selected faces.
-
-    Args:
-        mesh: the part.
-        selectors: each picks faces whose common rim is one edge.
-        histories: the answers.
-    """
+def _peaks_on_rim(mesh: TetMesh, selectors: Iterable[Selector], peaks: Mapping[str, int]) -> list[str]:
+    """Names of the histories whose peak lies in a cell that touches the rim of some faces."""
     on_rim = np.zeros(len(mesh.points), dtype=bool)
     for selector in selectors:
         on_rim[rim_points(mesh, select_faces(mesh, selector))] = True
-    reached = [history for history in histories if len(history.factors)]
-    if not on_rim.any() or not reached:
-        return []
-    touching = np.asarray(on_rim[mesh.cells]).any(axis=1).ravel()
-    peaks = np.array([h.scalars.peak_at_m[hottest_step(h)] for h in reached])
-    cells = _cell_of_quadrature_point(mesh, peaks)
-    return [history.name for history, cell in zip(reached, cells, strict=True) if touching[cell]]
+    return [name for name, cell in peaks.items() if bool(np.any(on_rim[mesh.cells[cell]]))]
 
 
 def rim_points(mesh: TetMesh, face_ids: tuple[int, ...]) -> IntArray:
@@ -85,11 +77,15 @@ def rim_points(mesh: TetMesh, face_ids: tuple[int, ...]) -> IntArray:
     return np.intersect1d(mesh.triangles[inside], mesh.triangles[~inside]).astype(np.int32)
 
 
-def _cell_of_quadrature_point(mesh: TetMesh, places: FloatArray) -> IntArray:
+def _peak_cells(mesh: TetMesh, fields: Fields) -> dict[str, int]:
+    """The cell in which the peak von Mises stress of each history lies; histories without a step are left out."""
+    reached = [history for history in fields.histories if len(history.factors)]
+    if not reached:
+        return {}
     shape = shape_functions(QUADRATURE_BARYCENTRIC)
     points = np.einsum("qa,cai->cqi", shape, mesh.points[mesh.cells], optimize=True).reshape(-1, 3)
-    _, nearest = cKDTree(points).query(places)
-    return np.asarray(nearest // 4, dtype=np.int32)
+    _, nearest = cKDTree(points).query(np.array([h.scalars.peak_at_m[hottest_step(h)] for h in reached]))
+    return {history.name: int(index) // 4 for history, index in zip(reached, nearest, strict=True)}
 
 
 def _collapses(fields: Fields) -> list[str]:
