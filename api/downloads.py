@@ -139,12 +139,12 @@ class Downloads:
         summary = self.summary(row)
         problem, fields = self._answer(row, history or summary.ranking[0])
         found = fields.histories[0]
-        stored = found.steps.tolist()
+        stored: list[int] = found.steps.tolist()
         if not stored:
             raise ConflictError(f"load history {found.name!r} reached no step: {found.collapse}")
         if step is None:
             peak = next(entry.peak_step for entry in summary.histories if entry.name == found.name)
-            step = peak if peak in stored else stored[-1]
+            step = peak if peak is not None and peak in stored else stored[-1]
         if step not in stored:
             raise InputError(f"step {step} of {found.name!r} is not stored; stored steps are {stored}")
         return Choice(problem, fields, found.name, step)
