@@ -63,6 +63,14 @@ def elastic_stress(strain: FloatArray, material: Material) -> FloatArray:
     return stress
 
 
+def elastic_strain(stress: FloatArray, material: Material) -> FloatArray:
+    """Inverse of `elastic_stress`: elastic strain [6, ...], engineering shear."""
+    strain = stress / (2 * material.shear_modulus_pa)
+    strain[:3] -= material.poissons_ratio / material.youngs_modulus_pa * stress[:3].sum(axis=0)
+    strain[3:] *= 2
+    return strain
+
+
 def return_map(strain: FloatArray, state: PlasticState, material: Material) -> ReturnMap:
     """Stress and new state at a total strain, from the state at the last converged step.
 

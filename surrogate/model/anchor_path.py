@@ -1,0 +1,100 @@
+"""The local plastic anchor: the material law at each point along the elastic strain path, no neighbour asked.
+
+The classical strain-driven local notch approximation; what it gets wrong is what the network learns.
+Shape letters: P points, H histories, T steps, K load cases.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogate.fields import FloatArray
+from surrogate.physics.elastic import ElasticAnchor
+from surrogate.physics.materials import Material
+from surrogate.physics.plasticity import PlasticState, return_map
+
+
+@dataclass(frozen=True, eq=False)
+class AnchorFields:
+    """Elastic answer to each load case at factor 1, as the model reads it.
+
+    Attributes:
+        material: of the part.
+        volumes: of the quadrature points [C, 4], m^3.
+        strain: [6, P, K], engineering shear.
+        stress: [6, P, K], Pa.
+        displacement: [K, N, 3], m.
+    """
+
+    material: Material
+    volumes: FloatArray
+    strain: FloatArray
+    stress: FloatArray
+    displacement: FloatArray
+
+
+def anchor_fields(anchor: ElasticAnchor) -> AnchorFields:
+    """The fields of a solved anchor."""
+    system = anchor.system
+    displacement = system.displacement(anchor.unknowns)
+    return AnchorFields(system.material, system.volumes, anchor.strain, anchor.stress, displacement)
+
+
+@dataclass(frozen=True)
+class LocalStep:
+    """The local anchor after one step.
+
+    Attributes:
+        step: index of the step.
+        stress: [6, P, H], Pa.
+        state: plastic state, trailing shape [P, H].
+    """
+
+    step: int
+    stress: FloatArray
+    state: PlasticState
+
+
+def pad_factors(factors: list[FloatArray]) -> FloatArray:
+    """Histories of unequal length as one array [H, T, K]; the last factors are repeated, which is no further action."""
+    longest = max(len(f) for f in factors)
+    return np.stack([np.concatenate([f, np.repeat(f[-1:], longest - len(f), axis=0)]) for f in factors])
+
+
+def local_path(case_strain: FloatArray, factors: FloatArray, material: Material) -> Iterator[LocalStep]:
+    """Run the material law along the elastic strain path, step by step.
+
+    Args:
+        case_strain: elastic strain of each load case [6, P, K], engineering shear.
+        factors: [H, T, K].
+        material: the law.
+    """
+    state = PlasticState.virgin(case_strain.shape[1], len(factors))
+    for step in range(factors.shape[1]):
+        mapped = return_map(case_strain @ factors[:, step].T, state, material)
+        state = mapped.state
+        yield LocalStep(step, mapped.stress, state)
+
+
+def elastic_von_mises_squares(case_stress: FloatArray) -> FloatArray:
+    """Quadratic form of the squared von Mises stress in the load factors [K*K, P], Pa^2."""
+    deviators = case_stress.copy()
+    deviators[:3] -= case_stress[:3].mean(axis=0)
+    weights = np.array([1.5, 1.5, 1.5, 3.0, 3.0, 3.0])
+    form = np.einsum("c,cpk,cpl->klp", weights, deviators, deviators, optimize=True)
+    return form.reshape(-1, case_stress.shape[1])
+
+
+def elastic_von_mises(form: FloatArray, factors: FloatArray) -> FloatArray:
+    """Elastic von Mises stress [S, P] at load factors [S, K] from its quadratic form, Pa."""
+    products = (factors[:, :, None] * factors[:, None, :]).reshape(len(factors), -1)
+    return np.sqrt(np.maximum(products @ form, 0.0))
+
+
+def elastic_envelope(form: FloatArray, factors: FloatArray) -> FloatArray:
+    """Largest elastic von Mises stress of each point over states [S, K] -> [P], Pa, in bounded memory."""
+    largest = np.zeros(form.shape[1])
+    for chunk in np.array_split(factors, max(1, len(factors) * form.shape[1] // 4_000_000)):
+        largest = np.maximum(largest, elastic_von_mises(form, chunk).max(axis=0))
+    return largest

@@ -1,0 +1,94 @@
+"""A model on disk: safetensors and JSON; reading one runs no code of it.
+
+A model is a folder with weights.safetensors and model.json (sizes, training settings, calibration, domain).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from surrogate.errors import CheckpointError
+from surrogate.model.jepa import GraphJepa, ModelConfig
+
+WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded model.
+
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        description: the JSON beside it.
+    """
+
+    model: GraphJepa
+    description: Mapping[str, object]
+
+
+def save_checkpoint(folder: Path, model: GraphJepa, description: Mapping[str, object]) -> None:
+    """Write a model folder; each file under a temporary name first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, folder / f".{WEIGHTS}")
+    (folder / f".{WEIGHTS}").rename(folder / WEIGHTS)
+    write_description(folder, {**description, "format": FORMAT, "model": model.config.as_json()})
+
+
+def write_description(folder: Path, description: Mapping[str, object]) -> None:
+    """Replace the JSON of a model folder."""
+    temporary = folder / f".{DESCRIPTION}"
+    temporary.write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
+    temporary.rename(folder / DESCRIPTION)
+
+
+def read_description(folder: Path) -> dict[str, object]:
+    """The JSON of a model folder.
+
+    Raises:
+        CheckpointError: no model there, or a damaged one.
+    """
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"no readable model in {folder.name!r} ({error}); train or install one") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise CheckpointError(f"the model in {folder.name!r} is not of format {FORMAT}; install a matching version")
+    return description
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a model folder.
+
+    Raises:
+        CheckpointError: no model there, a damaged one, or one of another version.
+    """
+    description = read_description(folder)
+    sizes = description.get("model")
+    known = {f.name: f.type for f in fields(ModelConfig)}
+    if not isinstance(sizes, dict) or set(sizes) != set(known):
+        raise CheckpointError(
+            f"the model in {folder.name!r} has sizes this version does not know; install a matching one"
+        )
+    model = GraphJepa(ModelConfig(**sizes))
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"the weights in {folder.name!r} are damaged ({error}); install the model again"
+        ) from error
+    model.eval()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return Checkpoint(model, description)
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    """Number of trained numbers."""
+    return sum(parameter.numel() for parameter in model.parameters())

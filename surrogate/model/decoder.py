@@ -1,0 +1,212 @@
+"""Decoders: plastic strain at quadrature points, and scalars straight from the tokens.
+
+The plastic strain is put together from tensors that turn with the part (the local anchor's plastic strain, stress
+directions, neighbours' plastic strain, dyads of directions to neighbours) with coefficients that are invariant, so it
+turns with the part exactly. Shape letters: S states, A active cells, J neighbours, M tokens, D width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, softplus
+
+from surrogate.model.graph import TOKENS_READ, PartGraph
+from surrogate.model.invariant_features import FEATURE_COUNT, deviator, dot, dyad, norm, point_features, square, unit
+
+_EDGE_FEATURES = 5
+_OWN_TENSORS = 6
+_SQRT_3_2 = 1.5**0.5
+
+
+@dataclass(frozen=True)
+class LocalState:
+    """The local anchor at the quadrature points of the active cells in S states; stress in yield strengths.
+
+    Attributes:
+        elastic: elastic stress [S, A, 4, 6].
+        increment: its change over the last step [S, A, 4, 6].
+        stress: [S, A, 4, 6].
+        strain: plastic strain, tensor shear, in yield strains [S, A, 4, 6].
+        equivalent: equivalent plastic strain, in yield strains [S, A, 4].
+    """
+
+    elastic: Tensor
+    increment: Tensor
+    stress: Tensor
+    strain: Tensor
+    equivalent: Tensor
+
+    def select(self, states: Tensor) -> "LocalState":
+        """Some of the states."""
+        return LocalState(
+            *(t[states] for t in (self.elastic, self.increment, self.stress, self.strain, self.equivalent))
+        )
+
+
+@dataclass(frozen=True)
+class PlasticField:
+    """Predicted plastic state, in yield strains.
+
+    Attributes:
+        strain: tensor shear [S, A, 4, 6].
+        equivalent: [S, A, 4].
+    """
+
+    strain: Tensor
+    equivalent: Tensor
+
+
+class MessageLayer(nn.Module):
+    """Mean over the neighbours of an MLP of both ends and the edge."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.sender = nn.Linear(width, width)
+        self.receiver = nn.Linear(width, width, bias=False)
+        self.edge = nn.Linear(_EDGE_FEATURES, width, bias=False)
+        self.message = nn.Linear(width, width)
+        self.update = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, hidden: Tensor, edges: Tensor, neighbours: Tensor) -> Tensor:
+        """Cells [S, A, d], edge features [S, A, J, _EDGE_FEATURES], neighbours [A, J] -> cells [S, A, d]."""
+        normed = self.norm(hidden)
+        gathered = self.sender(normed)[:, neighbours]  # [S, A, J, d]
+        mixed = gelu(gathered + self.receiver(normed)[:, :, None] + self.edge(edges)).mean(dim=2)
+        return hidden + self.update(torch.cat([normed, self.message(mixed)], dim=-1))
+
+
+class FieldDecoder(nn.Module):
+    """Latent tokens and the local anchor -> plastic strain at the quadrature points of the active cells."""
+
+    def __init__(self, width: int, cell_width: int, hidden: int, layers: int) -> None:
+        super().__init__()
+        self.point = nn.Sequential(nn.Linear(FEATURE_COUNT, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+        self.latent = nn.Linear(width, hidden)
+        self.reading = nn.Sequential(nn.Linear(2 * TOKENS_READ, 16), nn.GELU(), nn.Linear(16, TOKENS_READ))
+        self.cell = nn.Linear(cell_width, hidden)
+        self.layers = nn.ModuleList([MessageLayer(hidden) for _ in range(layers)])
+        self.edge_tensors = nn.Linear(hidden + _EDGE_FEATURES, 2)
+        self.head = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.GELU(), nn.Linear(hidden, 3 + _OWN_TENSORS + 2))
+        last = self.head[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.normal_(last.weight, std=0.02)
+        with torch.no_grad():
+            last.bias.zero_()
+            last.bias[:3] = torch.tensor([0.3, -3.0, -4.0])
+
+    def forward(
+        self, graph: PartGraph, cells: Tensor, tokens: Tensor, geometry: Tensor, local: LocalState
+    ) -> PlasticField:
+        """Decode S states of one part.
+
+        Args:
+            graph: the part.
+            cells: embedding of its active cells [A, cell width].
+            tokens: latent tokens [S, M, D].
+            geometry: geometry tokens [M, D].
+            local: the local anchor in these states.
+        """
+        features = point_features(
+            local.elastic, local.increment, local.stress, local.strain, local.equivalent, graph.material[0]
+        )
+        points = self.point(features)  # [S, A, 4, h]
+        hidden = points.mean(dim=2) + self.cell(cells) + self._read(graph, self.latent(tokens + geometry))
+        mean_strain, mean_level = local.strain.mean(dim=2), local.equivalent.mean(dim=2)
+        edges = self._edges(graph, local)
+        for layer in self.layers:
+            hidden = layer(hidden, edges, graph.neighbours)
+        weights = self.edge_tensors(torch.cat([hidden[:, graph.neighbours], edges], dim=-1))  # [S, A, J, 2]
+        near = (weights[..., :1] * mean_strain[:, graph.neighbours]).mean(dim=2)
+        spread = (weights[..., 1:] * dyad(graph.offset)).mean(dim=2)
+        around = mean_level[:, graph.neighbours].mean(dim=2)
+        together = torch.cat(
+            [hidden[:, :, None].expand_as(points), points, points.mean(2, keepdim=True).expand_as(points)], -1
+        )
+        return _assemble(self.head(together), local, graph, near, spread, around)
+
+    def _read(self, graph: PartGraph, latent: Tensor) -> Tensor:
+        distance = graph.token_distance_read
+        weights = torch.softmax(self.reading(torch.cat([distance, torch.exp(-distance)], dim=-1)), dim=-1)
+        return (latent[:, graph.tokens_read] * weights[..., None]).sum(dim=2)
+
+    @staticmethod
+    def _edges(graph: PartGraph, local: LocalState) -> Tensor:
+        length = graph.offset.norm(dim=-1)
+        along = dyad(graph.offset / (length[..., None] + 1e-6))  # [A, J, 6]
+        stress = unit(deviator(local.stress.mean(dim=2)))[:, :, None]
+        elastic = deviator(local.elastic.mean(dim=2))
+        level = torch.log1p(norm(elastic))
+        rise = level[:, graph.neighbours] - level[:, :, None]
+        plastic = torch.log1p(local.equivalent.mean(dim=2))[:, graph.neighbours]
+        projected = dot(stress, along[None]), dot(unit(elastic)[:, :, None], along[None])
+        return torch.stack([length.expand_as(rise), *projected, rise, plastic], dim=-1)
+
+
+def _assemble(
+    out: Tensor, local: LocalState, graph: PartGraph, near: Tensor, spread: Tensor, around: Tensor
+) -> PlasticField:
+    """Plastic strain from invariant coefficients [S, A, 4, 3 + _OWN_TENSORS + 2]."""
+    own, share, extra = out[..., 0].clamp(-4, 4), out[..., 1], out[..., 2]
+    equivalent = torch.exp(own) * local.equivalent + torch.sigmoid(share) * around[..., None] + 0.2 * softplus(extra)
+    elastic, stress = unit(deviator(local.elastic)), unit(deviator(local.stress))
+    virgin = (local.equivalent <= 0).to(equivalent)
+    # How straight the local path was: 1 for proportional loading, below for reversals.
+    straight = norm(local.strain) / (_SQRT_3_2 * local.equivalent + 1e-6)
+    tensors = torch.stack(
+        [
+            unit(local.strain) * straight[..., None],
+            elastic,
+            stress,
+            unit(deviator(square(elastic))),
+            unit(deviator(square(stress))),
+            dyad(graph.gradient)[:, None].expand_as(elastic),
+        ],
+        dim=-2,
+    )
+    coefficients = out[..., 3 : 3 + _OWN_TENSORS]
+    start = torch.stack([1 - virgin, virgin], dim=-1)
+    coefficients = torch.cat([coefficients[..., :2] + start, coefficients[..., 2:]], dim=-1)
+    direction = (coefficients[..., None] * tensors).sum(dim=-2)
+    neighbour = out[..., -2:-1] * unit(near)[:, :, None] + out[..., -1:] * spread[:, :, None]
+    return PlasticField(_SQRT_3_2 * equivalent[..., None] * (direction + neighbour), equivalent)
+
+
+class TokenHeads(nn.Module):
+    """Scalars straight from the tokens: nothing is decoded when histories are ranked.
+
+    Per token: log ratio of the largest equivalent plastic strain of its region over the local anchor's at its hottest
+    point, an additive part of it, and the largest von Mises stress. Per part: change of the largest displacement.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.token = nn.Sequential(nn.Linear(2 * width + FEATURE_COUNT, width), nn.GELU(), nn.Linear(width, 3))
+        self.part = nn.Sequential(nn.Linear(2 * width + 2, width), nn.GELU(), nn.Linear(width, 1))
+
+    def forward(self, tokens: Tensor, geometry: Tensor, action: Tensor, elastic_displacement: Tensor) -> "TokenScalars":
+        """Tokens [B, G, M, D], geometry [B, M, D], action [B, G, M, F], elastic displacement [B, G, 2]."""
+        known = geometry[:, None].expand_as(tokens)
+        out = self.token(torch.cat([tokens, known, action], dim=-1))
+        local = torch.expm1(action[..., 5])  # the local anchor's equivalent plastic strain, see point_features
+        plastic = torch.exp((0.5 + out[..., 0]).clamp(-4, 4)) * local + 0.2 * softplus(out[..., 1] - 4)
+        stress = action[..., 1] + out[..., 2]
+        pooled = torch.cat([tokens.mean(dim=2), tokens.amax(dim=2), elastic_displacement], dim=-1)
+        displacement = elastic_displacement[..., 0] + self.part(pooled)[..., 0]
+        return TokenScalars(plastic, stress, displacement)
+
+
+@dataclass(frozen=True)
+class TokenScalars:
+    """Scalars read from the tokens.
+
+    Attributes:
+        plastic: largest equivalent plastic strain of each region, in yield strains [B, G, M].
+        von_mises: largest von Mises stress of each region, in yield strengths [B, G, M].
+        displacement: largest displacement over the largest elastic one of the history so far [B, G].
+    """
+
+    plastic: Tensor
+    von_mises: Tensor
+    displacement: Tensor

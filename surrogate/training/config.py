@@ -1,0 +1,62 @@
+"""What a training run is; saved whole in the checkpoint."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from surrogate.model.jepa import ModelConfig
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of a training run.
+
+    Attributes:
+        data: folder of a campaign.
+        out: folder of the run: checkpoints, log, final model.
+        model: sizes of the network.
+        steps: optimiser steps in all.
+        batch_parts: parts a step.
+        batch_histories: histories of each part a step.
+        batch_states: states decoded of each history a step.
+        one_step_states: steps of each history predicted from the encoded state before.
+        learning_rate: peak; cosine to a hundredth after a warm-up.
+        weight_decay: of AdamW.
+        latent_weight: of the JEPA term; 0 trains the same network with supervision only.
+        collapse_weight: of the variance-covariance term.
+        inverse_weight: of inverse dynamics.
+        decoder_only_share: last share of the steps in which only the decoders learn.
+        average_decay: of the exponential moving average of the weights.
+        label_share: share of the training parts used.
+        left_out_family: family kept for the test, or None.
+        save_every: steps between resumable checkpoints.
+        seed: of everything random.
+        threads: torch threads.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    data: Path
+    out: Path
+    model: ModelConfig = field(default_factory=ModelConfig)
+    steps: int = 8000
+    batch_parts: int = 4
+    batch_histories: int = 2
+    batch_states: int = 2
+    one_step_states: int = 4
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-2
+    latent_weight: float = 1.0
+    collapse_weight: float = 0.05
+    inverse_weight: float = 0.1
+    decoder_only_share: float = 0.1
+    average_decay: float = 0.998
+    label_share: float = 1.0
+    left_out_family: str | None = None
+    save_every: int = 200
+    seed: int = 0
+    threads: int = 1
+    device: str = "auto"
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for the checkpoint; where the data lay is left out."""
+        values = asdict(self)
+        return {key: value for key, value in values.items() if key not in ("data", "out")}

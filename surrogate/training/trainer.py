@@ -1,0 +1,319 @@
+"""Trains the graph JEPA; resumable, and the same seed gives the same run on one machine.
+
+Shape letters: B parts, H histories, T steps, S states, M tokens, D width.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from surrogate.data.dataset import open_dataset
+from surrogate.data.splits import Split, SplitRule
+from surrogate.errors import InputError
+from surrogate.model.checkpoint import save_checkpoint
+from surrogate.model.decoder import LocalState, PlasticField
+from surrogate.model.device import choose_device
+from surrogate.model.encoder import Geometry
+from surrogate.model.jepa import GraphJepa
+from surrogate.training import distributed
+from surrogate.training.batches import TrainingBatch, draw_batch, make_batch
+from surrogate.training.collapse import CollapseReport, monitor
+from surrogate.training.config import TrainingConfig
+from surrogate.training.losses import (
+    TokenTruth,
+    grounding,
+    latent_prediction,
+    relative_field_error,
+    token_scalars,
+    variance_covariance,
+)
+from surrogate.training.samples import TrainingSample, prepared
+
+Progress = Callable[[int, int, dict[str, float]], None]
+_STATE = "training_state.pt"
+
+
+@dataclass(frozen=True)
+class _Latents:
+    """Tokens of a batch [B, H, T, M, D] (virgin [B, 1, 1, M, D])."""
+
+    geometry: Geometry
+    virgin: Tensor
+    encoded: Tensor
+    one_step: Tensor
+    rolled: Tensor
+
+
+def load_samples(config: TrainingConfig, split: Split) -> list[TrainingSample]:
+    """Prepared samples of a split, prepared where they are not yet."""
+    dataset = open_dataset(config.data).split(split, SplitRule(config.left_out_family))
+    entries = dataset.entries
+    if split == "train" and config.label_share < 1:
+        order = np.random.default_rng([config.seed, 7]).permutation(len(entries))
+        entries = tuple(entries[i] for i in sorted(order[: max(1, round(config.label_share * len(entries)))]))
+    if not entries:
+        raise InputError(f"no {split} parts in {config.data.name!r}; run a larger campaign")
+    samples = [prepared(entry.path, config.data, config.model) for entry in entries]
+    return [sample for sample in samples if len(sample.graph.active) > 0]
+
+
+def encode(model: GraphJepa, batch: TrainingBatch, rollout_steps: int, one: list[int]) -> _Latents:
+    """Encode the true states, predict those of the steps `one` from the state before, roll out from the virgin part."""
+    geometry = model.geometry(batch.graphs)
+    virgin = model.state.virgin(geometry)[:, None]  # [B, 1, 1, M, D]
+    b, h, t, m, _ = batch.actions.shape
+    encoded = model.state(batch.graphs, batch.true_state_features(), geometry).view(b, h, t, m, -1)
+    before = torch.cat([virgin.expand(b, h, 1, m, -1), encoded[:, :, :-1]], dim=2)
+    one_step = model.predictor(before[:, :, one].flatten(1, 2), batch.actions[:, :, one].flatten(1, 2), geometry)
+    one_step = one_step.view(b, h, len(one), m, -1)
+    rolled = model.roll(batch.actions[:, :, :rollout_steps], geometry)
+    return _Latents(geometry, virgin, encoded, one_step, rolled)
+
+
+def batch_loss(
+    model: GraphJepa, batch: TrainingBatch, config: TrainingConfig, rollout_steps: int
+) -> tuple[Tensor, dict[str, float]]:
+    """The whole objective of MODEL on a batch and its terms."""
+    one = torch.randperm(batch.actions.shape[2])[: config.one_step_states].tolist()
+    latents = encode(model, batch, rollout_steps, one)
+    rolled, encoded = latents.rolled, latents.encoded
+    ground, errors = _grounding(model, batch, latents, rollout_steps)
+    heads = token_scalars(
+        model.heads(
+            rolled.flatten(1, 2),
+            latents.geometry.tokens,
+            batch.actions[:, :, :rollout_steps].flatten(1, 2),
+            batch.displacement_features[:, :, :rollout_steps].flatten(1, 2),
+        ),
+        _truth(batch, rollout_steps),
+    )
+    loss = ground + heads
+    terms = {"grounding": ground.item(), "heads": heads.item(), "plastic_rel_l2": errors}
+    if config.latent_weight > 0:
+        latent = latent_prediction(latents.one_step, encoded[:, :, one], rolled, encoded)
+        collapse = variance_covariance(encoded)
+        before = torch.cat([latents.virgin.expand_as(encoded[:, :, :1]), encoded[:, :, :-1]], dim=2)
+        inverse = (model.inverse(before, encoded) - batch.actions).pow(2).mean()
+        loss = (
+            loss + config.latent_weight * latent + config.collapse_weight * collapse + config.inverse_weight * inverse
+        )
+        terms |= {"latent": latent.item(), "collapse": collapse.item(), "inverse": inverse.item()}
+    return loss, terms
+
+
+def _truth(batch: TrainingBatch, steps: int) -> TokenTruth:
+    parts = (batch.truth.plastic, batch.truth.von_mises, batch.truth.displacement)
+    return TokenTruth(*(part[:, :, :steps].flatten(1, 2) for part in parts))
+
+
+def _grounding(model: GraphJepa, batch: TrainingBatch, latents: _Latents, rollout_steps: int) -> tuple[Tensor, float]:
+    """Decode the rolled-out tokens of the wanted states, and the encoded tokens of one of them, part by part."""
+    total, errors = latents.rolled.new_zeros(()), []
+    for i, (sample, wanted) in enumerate(zip(batch.samples, batch.wanted, strict=True)):
+        wanted = wanted[wanted[:, 1] < rollout_steps] if rollout_steps < batch.actions.shape[2] else wanted
+        if not len(wanted):
+            wanted = torch.stack([torch.zeros(1, dtype=torch.long), torch.full((1,), rollout_steps - 1)], dim=1)
+        source = torch.stack([batch.histories[i][wanted[:, 0]], wanted[:, 1]], dim=1)
+        local = sample.local(source)
+        strain = sample.strain[source[:, 0], source[:, 1]].float()
+        equivalent = sample.equivalent[source[:, 0], source[:, 1]].float()
+        graph, geometry, cells = sample.graph, latents.geometry.tokens[i], latents.geometry.cells[i]
+        rolled = latents.rolled[i][wanted[:, 0], wanted[:, 1]]
+        field = model.field(graph, cells, rolled, geometry, local)
+        total = total + grounding(field, strain, equivalent, graph.volume)
+        errors.append(relative_field_error(field, strain, equivalent, graph.volume)[0].detach().median())
+        one = torch.randint(len(wanted), (1,))
+        encoded = latents.encoded[i][wanted[one, 0], wanted[one, 1]]
+        field = model.field(graph, cells, encoded, geometry, local.select(one))
+        total = total + 0.3 * grounding(field, strain[one], equivalent[one], graph.volume)
+    return total / len(batch.samples), float(torch.stack(errors).mean())
+
+
+class _Run:
+    """The mutable state of a training run."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.device = choose_device(config.device)
+        self.model = GraphJepa(config.model).to(self.device)
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average_decay)
+        )
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.step = 0
+        self.best = math.inf
+
+    @property
+    def path(self) -> Path:
+        return self.config.out / _STATE
+
+    def save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "random": torch.get_rng_state(),
+        }
+        temporary = self.path.with_suffix(".part")
+        torch.save(state, temporary)
+        temporary.rename(self.path)
+
+    def resume(self) -> bool:
+        if not self.path.exists():
+            return False
+        state = torch.load(self.path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        torch.set_rng_state(state["random"].cpu())
+        return True
+
+
+def train(config: TrainingConfig, progress: Progress | None = None) -> GraphJepa:
+    """Train, or go on with a run that was cut off.
+
+    Args:
+        config: the run.
+        progress: called with (step, steps, latest terms).
+
+    Returns:
+        The averaged model, also saved in `config.out / "model"`.
+    """
+    distributed.start()
+    torch.set_num_threads(config.threads)
+    config.out.mkdir(parents=True, exist_ok=True)
+    (config.out / "config.json").write_text(json.dumps(config.as_json(), indent=1) + "\n")
+    training, validation = load_samples(config, "train"), load_samples(config, "validation")
+    run = _Run(config)
+    run.resume()
+    writer = SummaryWriter(str(config.out))
+    started = time.perf_counter()
+    while run.step < config.steps:
+        terms = _optimise(run, training)
+        run.step += 1
+        if distributed.rank() > 0:
+            continue
+        if progress is not None and run.step % 20 == 0:
+            progress(run.step, config.steps, terms)
+        if run.step % 20 == 0:
+            for name, value in terms.items():
+                writer.add_scalar(f"train/{name}", value, run.step)
+        if run.step % config.save_every == 0 or run.step == config.steps:
+            run.save()
+            _validate(run, validation, writer, time.perf_counter() - started)
+    writer.close()
+    model: GraphJepa = run.average.module
+    return model.eval()
+
+
+def _optimise(run: _Run, training: list[TrainingSample]) -> dict[str, float]:
+    config, done = run.config, run.step / run.config.steps
+    warm = min(1.0, run.step / (0.05 * config.steps + 1))
+    rate = config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    run.model.train()
+    # Each step has a generator of its own, so a resumed run draws what the uncut run would have drawn.
+    generator = np.random.default_rng([config.seed, run.step, distributed.rank()])
+    torch.manual_seed(int(generator.integers(2**31)))
+    batch = draw_batch(training, generator, config.batch_parts, config.batch_histories, config.batch_states)
+    horizon = batch.actions.shape[2] if done > 0.04 else max(1, batch.actions.shape[2] // 3)
+    frozen = done >= 1 - config.decoder_only_share
+    for part in (run.model.geometry, run.model.state, run.model.predictor, run.model.inverse):
+        part.requires_grad_(not frozen)
+    loss, terms = batch_loss(run.model, batch, config, horizon)
+    run.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    distributed.average_gradients(run.model)
+    norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    if not bool(torch.isfinite(norm)):
+        return {**terms, "skipped": 1.0}
+    run.optimizer.step()
+    run.average.update_parameters(run.model)
+    return {"loss": loss.item(), **terms}
+
+
+@torch.no_grad()
+def validate(
+    model: GraphJepa, samples: list[TrainingSample], parts: int = 32
+) -> tuple[dict[str, float], CollapseReport]:
+    """Median errors over all histories of some validation parts at the last and the hottest step, and the monitors."""
+    model.eval()
+    errors, local_errors, peaks, local_peaks, reports = [], [], [], [], []
+    for sample in samples[:parts]:
+        count, steps = sample.factors.shape[:2]
+        histories = torch.arange(count)
+        wanted = torch.tensor([[h, t] for h in range(count) for t in (steps // 2, steps - 1)])
+        batch = make_batch([sample], histories[None], wanted[None])
+        latents = encode(model, batch, steps, list(range(steps)))
+        local = sample.local(wanted)
+        true = sample.strain[wanted[:, 0], wanted[:, 1]].float(), sample.equivalent[wanted[:, 0], wanted[:, 1]].float()
+        rolled = latents.rolled[0][wanted[:, 0], wanted[:, 1]]
+        field = model.field(sample.graph, latents.geometry.cells[0], rolled, latents.geometry.tokens[0], local)
+        keep = true[1].flatten(1).amax(1) > 0.05
+        errors.append(relative_field_error(field, *true, sample.graph.volume)[0][keep])
+        local_errors.append(relative_field_error(_as_field(local), *true, sample.graph.volume)[0][keep])
+        heads = model.heads(
+            latents.rolled.flatten(1, 2), latents.geometry.tokens, batch.actions.flatten(1, 2),
+            batch.displacement_features.flatten(1, 2),
+        )  # fmt: skip
+        peak = heads.plastic.view(count, steps, -1)[:, -1].amax(-1)
+        truth = sample.token_plastic[:, -1].amax(-1)
+        anchor = torch.expm1(sample.actions[:, -1, :, 5]).amax(-1)
+        some = truth > 0.05
+        peaks.append((peak / truth - 1).abs()[some])
+        local_peaks.append((anchor / truth - 1).abs()[some])
+        if count > 1:
+            shuffled_actions = batch.actions.roll(1, dims=1)
+            before = torch.cat([latents.virgin.expand_as(latents.encoded[:, :, :1]), latents.encoded[:, :, :-1]], dim=2)
+            shuffled = model.predictor(before.flatten(1, 2), shuffled_actions.flatten(1, 2), latents.geometry)
+            reports.append(
+                monitor(
+                    latents.virgin, latents.encoded, latents.one_step, shuffled.view_as(latents.encoded), latents.rolled
+                )
+            )
+    all_errors, all_local = torch.cat(errors), torch.cat(local_errors)
+    numbers = {
+        "plastic_rel_l2_median": float(all_errors.median()),
+        "plastic_rel_l2_p90": float(all_errors.quantile(0.9)),
+        "local_rel_l2_median": float(all_local.median()),
+        "local_rel_l2_p90": float(all_local.quantile(0.9)),
+        "peak_median": float(torch.cat(peaks).median()),
+        "local_peak_median": float(torch.cat(local_peaks).median()),
+    }
+    return numbers, _mean_report(reports)
+
+
+def _mean_report(reports: list[CollapseReport]) -> CollapseReport:
+    names = list(reports[0].as_json())
+    return CollapseReport(**{name: sum(r.as_json()[name] for r in reports) / len(reports) for name in names})
+
+
+def _as_field(local: LocalState) -> PlasticField:
+    return PlasticField(local.strain, local.equivalent)
+
+
+def _validate(run: _Run, validation: list[TrainingSample], writer: SummaryWriter, seconds: float) -> None:
+    numbers, report = validate(run.average.module, validation)
+    line = {"step": run.step, "seconds": seconds, **numbers, "collapse": report.as_json(), "alarms": report.alarms()}
+    with (run.config.out / "log.jsonl").open("a") as log:
+        log.write(json.dumps(line) + "\n")
+    for name, value in {**numbers, **report.as_json()}.items():
+        writer.add_scalar(f"validation/{name}", value, run.step)
+    description = {
+        "training": run.config.as_json(), "step": run.step, "validation": numbers, "collapse": report.as_json(),
+    }  # fmt: skip
+    save_checkpoint(run.config.out / "model", run.average.module, description)
