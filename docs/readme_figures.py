@@ -178,7 +178,8 @@ def table_text(measured: Measured) -> str:
         "",
         f"Difference of {measured.model} to the FEM solution on the sample parts, none of which it was trained on: "
         "relative L2 over the volume at the peak step, median over the load histories; “worst peak” is the largest "
-        f"error of the peak von Mises stress. Seconds for all histories on {measured.machine}.",
+        f"error of the peak von Mises stress. Seconds for all histories on {measured.machine}; the FEM starts with the "
+        "elastic factor that the prediction made.",
     ]
     if not all(part.inside_domain for part in measured.parts):
         lines[-1] += " \\* the model says itself that this part lies outside of its training domain."
