@@ -42,7 +42,8 @@ class Panel:
         arrows: whether to draw the arrows.
         mesh_lines: whether to draw the element edges.
         legend: lines of text with their colour.
-        opposite: whether to look from the opposite side.
+        from_above: whether to look from above even where the point to look at is best seen from below.
+        opposite: whether to look from the opposite side instead.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Panel:
     arrows: bool = False
     mesh_lines: bool = False
     legend: tuple[tuple[str, Colour], ...] = ()
+    from_above: bool = False
     opposite: bool = False
 
 

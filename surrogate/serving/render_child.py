@@ -141,7 +141,7 @@ def _frame(plotter: "pv.Plotter", panel: Panel, points: FloatArray, toward: Floa
     side /= np.linalg.norm(side)
     up = np.cross(toward, side)
     across, upward = points @ side, points @ up
-    left, right = 0.04, 0.84 if panel.scalars else 0.96
+    left, right = 0.04, 0.79 if panel.scalars else 0.96
     bottom, top = (0.05, 0.86 - 0.036 * len(panel.legend)) if panel.legend else (0.05, 0.87)
     height = max(np.ptp(upward) / (top - bottom), np.ptp(across) / ((right - left) * aspect))
     focus = side * ((across.max() + across.min()) / 2 + (0.5 - (left + right) / 2) * height * aspect)
@@ -186,7 +186,11 @@ def _draw_picture(picture: Picture, surface: "pv.PolyData", arrays: Arrays, view
     for column, panel in enumerate(picture.panels):
         plotter.subplot(0, column)
         plotter.set_background("white")
-        toward = np.array(view) * ([-1, -1, 1] if panel.opposite else [1, 1, 1]) / np.linalg.norm(view)
+        toward = np.array(view) / np.linalg.norm(view)
+        if panel.from_above:
+            toward[2] = abs(toward[2])
+        if panel.opposite:
+            toward = -toward
         _draw_panel(plotter, panel, surface, arrays, toward, picture.width / len(picture.panels) / picture.height)
         plotter.add_axes(color=_INK, line_width=2, viewport=(0.0, 0.0, 0.16, 0.16))
     plotter.enable_anti_aliasing("ssaa")

@@ -33,8 +33,9 @@ def setup_picture(problem: Problem) -> Picture:
         arrows=True,
         mesh_lines=True,
         legend=tuple(legend),
+        from_above=True,
     )
-    back = replace(front, title="seen from behind", caption="", legend=(), opposite=True)
+    back = replace(front, title="seen from behind and below", caption="", legend=(), opposite=True)
     return Picture("setup.png", (front, back), width=1600, height=800)
 
 
