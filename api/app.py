@@ -10,6 +10,7 @@ from typing import IO
 
 import structlog
 import uvicorn
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
@@ -30,6 +31,7 @@ from surrogate import Fields, InfrastructureError, Problem, predict_many
 log = structlog.get_logger()
 
 _SHUTDOWN_S = 5
+_DOWNLOAD_THREADS = 12
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -120,7 +122,7 @@ def _start(settings: Settings) -> tuple[Context, IO[str] | None]:
         poll_s=settings.job_poll_s,
     )
     engine.start()
-    context = Context(settings, records, blobs, batcher, engine, downloads)
+    context = Context(settings, records, blobs, batcher, engine, downloads, CapacityLimiter(_DOWNLOAD_THREADS))
     resumed = _resume(context)
     log.info("service started", directory=str(directory), device=settings.device, unfinished_jobs=resumed)
     return context, lock

@@ -23,6 +23,16 @@ Progress = Callable[[str, float], None]
 log = structlog.get_logger()
 
 
+# Bytes of an answer by cell and stored step: 13 numbers at 4 quadrature points, 3 at about 2 points a cell.
+_BYTES = 8 * (13 * 4 + 3 * 2)
+
+
+def answer_bytes(problem: Problem) -> int:
+    """About how much memory an answer takes: all steps are stored up to 64, else two of each history."""
+    steps = sum(len(history.factors) for history in problem.load_histories)
+    return len(problem.mesh.cells) * _BYTES * (steps if steps <= 64 else 2 * len(problem.load_histories))
+
+
 class PredictMany(Protocol):
     """Answers problems together."""
 
@@ -42,13 +52,6 @@ class Query:
     progress: Progress
     answer: Future[Fields] = field(default_factory=Future)
 
-    @property
-    def weight(self) -> int:
-        """Numbers that the answer may hold: cells times histories times the steps that are stored."""
-        steps = sum(len(history.factors) for history in self.problem.load_histories)
-        stored = steps if steps <= 64 else 2 * len(self.problem.load_histories)
-        return len(self.problem.mesh.cells) * stored
-
 
 class MicroBatcher:
     """Gathers problems and asks the model for them together.
@@ -57,7 +60,7 @@ class MicroBatcher:
         predict_many: the model.
         window_s: how long the first problem waits for others, s.
         size: most problems in a batch.
-        weight: most cells x stored steps in a batch (a heavier problem goes alone); one unit takes about 0.5 kB.
+        batch_bytes: most memory that the answers of a batch may take; a larger problem goes alone.
         capacity: problems that may wait.
         observe: told the size of each batch.
     """
@@ -69,13 +72,13 @@ class MicroBatcher:
         window_s: float,
         size: int,
         capacity: int,
-        weight: int = 1_500_000,
+        batch_bytes: int = 400_000_000,
         observe: Callable[[int], None] = lambda size: None,
     ) -> None:
         self._predict_many = predict_many
         self._window_s = window_s
         self._size = size
-        self._weight = weight
+        self._batch_bytes = batch_bytes
         self._observe = observe
         self._waiting: queue.Queue[Query | None] = queue.Queue(capacity)
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
@@ -125,7 +128,7 @@ class MicroBatcher:
 
     def _gather(self, first: Query) -> tuple[list[Query], Query | None, bool]:
         """The batch that begins with a query, the query that did not fit, and whether the end was met."""
-        batch, weight, deadline = [first], first.weight, time.monotonic() + self._window_s
+        batch, taken, deadline = [first], answer_bytes(first.problem), time.monotonic() + self._window_s
         while len(batch) < self._size:
             try:
                 query = self._waiting.get(timeout=max(deadline - time.monotonic(), 0.0))
@@ -133,10 +136,10 @@ class MicroBatcher:
                 break
             if query is None:
                 return batch, None, True
-            if weight + query.weight > self._weight:
+            taken += answer_bytes(query.problem)
+            if taken > self._batch_bytes:
                 return batch, query, False
             batch.append(query)
-            weight += query.weight
         return batch, None, False
 
     def _answer(self, batch: Sequence[Query]) -> None:

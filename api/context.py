@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, cast
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from api.batching import MicroBatcher
@@ -23,6 +24,7 @@ class Context:
         batcher: the one model instance.
         engine: the jobs.
         downloads: files made of results.
+        download_threads: bounds the requests that wait for a file in a thread, so that they leave threads to others.
     """
 
     settings: Settings
@@ -31,6 +33,7 @@ class Context:
     batcher: MicroBatcher
     engine: JobEngine
     downloads: Downloads
+    download_threads: CapacityLimiter
 
 
 def _context(request: Request) -> Context:

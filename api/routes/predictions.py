@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from api.batching import answer_bytes
 from api.context import Context, ContextOf
 from api.errors import ConflictError, NotFoundError, declared
 from api.routes.meshes import ready_mesh
@@ -15,7 +16,7 @@ from api.routes.waiting import finished, preferred_wait_s
 from api.schemas import PredictionList, PredictionRequest, PredictionStatus, PredictionView
 from api.storage import UNFINISHED, PredictionRow
 from api.work import job_of
-from surrogate import InputError, build_problem
+from surrogate import InputError, TooLargeError, build_problem
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 
@@ -179,7 +180,13 @@ def _take_in(context: Context, request: PredictionRequest, key: str | None) -> t
         return _same(earlier, text, key), False
     mesh_row = context.records.mesh(request.mesh)
     # Selectors, material and names are tried now, so that a mistake is told at once.
-    build_problem(request.problem(), ready_mesh(context, mesh_row))
+    problem = build_problem(request.problem(), ready_mesh(context, mesh_row))
+    wanted, most = answer_bytes(problem), context.settings.max_answer_bytes
+    if wanted > most:
+        raise TooLargeError(
+            f"the answer of {len(problem.load_histories)} load histories on {len(problem.mesh.cells)} cells would take "
+            f"{wanted / 2**30:.2g} GiB, the limit is {most / 2**30:.2g} GiB; split the histories over more predictions"
+        )
     row = PredictionRow(
         id=uuid.uuid4().hex,
         mesh_id=mesh_row.id,

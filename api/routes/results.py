@@ -1,9 +1,12 @@
 """What a finished prediction can be had as: numbers, files for ParaView, pictures, a report."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Query
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
 from api.context import Context, ContextOf
@@ -30,10 +33,13 @@ def summary(context: ContextOf, prediction_id: str) -> Summary:
     responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 409, 422, 503)},
     summary="One step for ParaView",
 )
-def result(context: ContextOf, prediction_id: str, history: History = None, step: Step = None) -> FileResponse:
+async def result(context: ContextOf, prediction_id: str, history: History = None, step: Step = None) -> FileResponse:
     """Quadratic tetrahedra with displacement, stress and plastic strain of one stored step."""
-    row = _done(context, prediction_id)
-    return _file(context.downloads.vtu(row, history=history, step=step), row, "application/octet-stream", ".vtu")
+
+    def make(row: PredictionRow) -> Path:
+        return context.downloads.vtu(row, history=history, step=step)
+
+    return await _file(context, prediction_id, make, "application/octet-stream", ".vtu")
 
 
 @router.get(
@@ -42,10 +48,9 @@ def result(context: ContextOf, prediction_id: str, history: History = None, step
     responses={200: {"content": {"application/zip": {}}}, **declared(404, 409, 503)},
     summary="All stored steps for ParaView",
 )
-def series(context: ContextOf, prediction_id: str) -> FileResponse:
-    """A ZIP of a PVD series: every stored step of every load history."""
-    row = _done(context, prediction_id)
-    return _file(context.downloads.series(row), row, "application/zip", ".zip")
+async def series(context: ContextOf, prediction_id: str) -> FileResponse:
+    """A ZIP of a PVD series: the stored steps of the load histories, the worst 200 steps where there are more."""
+    return await _file(context, prediction_id, context.downloads.series, "application/zip", ".zip")
 
 
 @router.get(
@@ -54,7 +59,7 @@ def series(context: ContextOf, prediction_id: str) -> FileResponse:
     responses={200: {"content": {"image/png": {}}}, **declared(404, 409, 422, 503)},
     summary="A picture",
 )
-def render(
+async def render(
     context: ContextOf,
     prediction_id: str,
     field: PictureField = "von_mises",
@@ -62,8 +67,11 @@ def render(
     step: Step = None,
 ) -> FileResponse:
     """One field of one stored step on the part."""
-    row = _done(context, prediction_id)
-    return _file(context.downloads.picture(row, field, history=history, step=step), row, "image/png", None)
+
+    def make(row: PredictionRow) -> Path:
+        return context.downloads.picture(row, field, history=history, step=step)
+
+    return await _file(context, prediction_id, make, "image/png", None)
 
 
 @router.get(
@@ -72,10 +80,9 @@ def render(
     responses={200: {"content": {"text/html": {}}}, **declared(404, 409, 503)},
     summary="The report",
 )
-def report(context: ContextOf, prediction_id: str) -> FileResponse:
+async def report(context: ContextOf, prediction_id: str) -> FileResponse:
     """One HTML file with the pictures in it; with the differences once the prediction is verified."""
-    row = _done(context, prediction_id)
-    return _file(context.downloads.report(row), row, "text/html", None)
+    return await _file(context, prediction_id, context.downloads.report, "text/html", None)
 
 
 def _done(context: Context, prediction_id: str) -> PredictionRow:
@@ -85,7 +92,10 @@ def _done(context: Context, prediction_id: str) -> PredictionRow:
     return row
 
 
-def _file(path: Path, row: PredictionRow, media_type: str, suffix: str | None) -> FileResponse:
+async def _file(
+    context: Context, prediction_id: str, make: Callable[[PredictionRow], Path], media_type: str, suffix: str | None
+) -> FileResponse:
     """A file of a result; with a suffix it is saved under the problem's name, without one it is shown."""
-    name = f"{row.name}{suffix}" if suffix else None
-    return FileResponse(path, media_type=media_type, filename=name)
+    row = await run_in_threadpool(_done, context, prediction_id)
+    path = await to_thread.run_sync(make, row, limiter=context.download_threads)
+    return FileResponse(path, media_type=media_type, filename=f"{row.name}{suffix}" if suffix else None)

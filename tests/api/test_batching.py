@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from api.batching import MicroBatcher, ModelFidelity, Progress
+from api.batching import MicroBatcher, ModelFidelity, Progress, answer_bytes
 from surrogate import Fields, InfrastructureError, InputError, Problem
 
 
@@ -78,10 +78,9 @@ def test_waiting_problems_are_answered_in_one_call_each() -> None:
     assert len(recorder.threads) == 1
 
 
-def test_a_heavy_problem_goes_alone() -> None:
-    """Five stored steps of 100 cells weigh 500; the limit is 600."""
-    recorder = Recorder()
-    ask_all(batcher_of(recorder, weight=600), recorder, [small_problem(f"p{n}", cells=100) for n in range(3)])
+def test_a_large_problem_goes_alone() -> None:
+    recorder, large = Recorder(), [small_problem(f"p{n}", cells=100) for n in range(3)]
+    ask_all(batcher_of(recorder, batch_bytes=1.5 * answer_bytes(large[0])), recorder, large)
     assert [len(batch) for batch in recorder.batches[1:]] == [1, 1, 1]
 
 

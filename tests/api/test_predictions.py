@@ -65,6 +65,13 @@ def test_other_mistakes_are_told_at_once(client: httpx.Client, mesh_id: str) -> 
     refused(client.post("/v1/predictions", content=b"{", headers={"Content-Type": "application/json"}), 422)
 
 
+def test_an_answer_that_would_not_fit_is_refused(client: httpx.Client, mesh_id: str) -> None:
+    """The fixture allows 10 MB: enough for one history of six steps on this mesh, not for ten."""
+    steps = {"pull": [0.25, 0.5, 0.75, 1.0, 0.5, 0.0]}
+    many = [{"name": f"h{number}", "factors": steps} for number in range(10)]
+    assert "10 load histories" in refused(ask(client, problem(mesh_id, load_histories=many)), 413)
+
+
 @pytest.mark.parametrize("suffix", ["", "/summary", "/result.vtu", "/render.png", "/report", "/verification"])
 def test_an_unknown_prediction_is_404(client: httpx.Client, suffix: str) -> None:
     refused(client.get(f"/v1/predictions/{uuid.uuid4().hex}{suffix}"), 404)
