@@ -41,7 +41,9 @@ OutDirectory = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and errors as an RFC 9457 body.")]
 FidelityOption = Annotated[Fidelity, typer.Option(help="The world model's answer, refined, solved, or as needed.")]
-ModelOption = Annotated[str | None, typer.Option("--model", help="Name of the model, see `surrogate models`.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Name of a model (see `surrogate models`) or its folder.")
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")]
 
 

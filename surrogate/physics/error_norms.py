@@ -99,9 +99,11 @@ def history_difference(
     wanted = peak_step(reference.scalars)
     peak = int(common[np.argmin(np.abs(common - wanted))])
     floor = ROUND_OFF * float(reference.scalars.max_displacement_m.max())
+    last = int(common[-1])
+    at_peak = _step_difference(history, reference, peak, quadrature_volume, cells)
     return HistoryDifference(
-        _step_difference(history, reference, peak, quadrature_volume, cells),
-        _step_difference(history, reference, int(common[-1]), quadrature_volume, cells),
+        at_peak,
+        at_peak if last == peak else _step_difference(history, reference, last, quadrature_volume, cells),
         relative_magnitude(history.totals.permanent_set_m, reference.totals.permanent_set_m, floor=floor),
     )
 
