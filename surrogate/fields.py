@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer]
+BoolArray = NDArray[np.bool_]
 Method = Literal["surrogate", "refined", "solved"]
 
 

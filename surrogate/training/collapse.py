@@ -22,8 +22,8 @@ class CollapseReport:
         rank_within_part: participation ratio over the states of one part, mean over parts; alarm below 2.
         dynamic_share: norm of the change of the tokens since the virgin state over their spread; alarm below 0.15.
         copy_ratio: |p_1 - z_t| / |z_{t+1} - z_t|; near 0 the predictor copies its input.
-        shuffled_ratio: one-step loss with the actions of other histories over the loss with the true ones; must exceed 1.
-        drift: distance of the last rolled-out tokens from the encoded ones over the spread of the encoded; alarm above 2.
+        shuffled_ratio: one-step loss with other histories' actions over the loss with the true ones; must exceed 1.
+        drift: distance of the last rolled-out from the encoded tokens over the encoded spread; alarm above 2.
     """
 
     participation_ratio: float

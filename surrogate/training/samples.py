@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from surrogate.data.simulation_file import Simulation, load_simulation
-from surrogate.fields import FloatArray
+from surrogate.fields import FloatArray, IntArray
 from surrogate.model.anchor_path import AnchorFields, local_path
 from surrogate.model.decoder import LocalState
 from surrogate.model.graph import PartGraph, build_part_graph
@@ -120,15 +120,15 @@ def _stored_anchor(simulation: Simulation) -> AnchorFields:
 
 
 def _truth(
-    simulation: Simulation, graph: PartGraph, points: FloatArray, shape: tuple[int, ...]
+    simulation: Simulation, graph: PartGraph, points: IntArray, shape: tuple[int, ...]
 ) -> tuple[FloatArray, FloatArray, float]:
     count = simulation.problem.mesh.cells.shape[0] * 4
     where = np.full(count, -1)
     where[simulation.yielded] = np.arange(len(simulation.yielded))
     place = where[points]
     known = place >= 0
-    strain = np.zeros((*shape[:2], len(points), 6), np.float32)
-    equivalent = np.zeros((*shape[:2], len(points)), np.float32)
+    strain = np.zeros((*shape[:2], len(points), 6))
+    equivalent = np.zeros((*shape[:2], len(points)))
     strain[:, :, known] = simulation.plastic_strain[:, :, place[known]]
     equivalent[:, :, known] = simulation.equivalent_plastic_strain[:, :, place[known]]
     outside = np.ones(len(simulation.yielded), bool)
@@ -140,7 +140,7 @@ def _truth(
 
 def _cell_plastic(simulation: Simulation) -> FloatArray:
     cells = len(simulation.problem.mesh.cells)
-    full = np.zeros((*simulation.equivalent_plastic_strain.shape[:2], 4 * cells), np.float32)
+    full = np.zeros((*simulation.equivalent_plastic_strain.shape[:2], 4 * cells))
     full[:, :, simulation.yielded] = simulation.equivalent_plastic_strain
     return full.reshape(*full.shape[:2], cells, 4).max(axis=-1)
 

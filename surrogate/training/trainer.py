@@ -3,6 +3,7 @@
 Shape letters: B parts, H histories, T steps, S states, M tokens, D width.
 """
 
+import copy
 import json
 import math
 import time
@@ -145,9 +146,8 @@ class _Run:
         self.config = config
         self.device = choose_device(config.device)
         self.model = GraphJepa(config.model).to(self.device)
-        self.average = torch.optim.swa_utils.AveragedModel(
-            self.model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average_decay)
-        )
+        # The moving average of the weights, used for everything but the gradient.
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -215,8 +215,7 @@ def train(config: TrainingConfig, progress: Progress | None = None) -> GraphJepa
             run.save()
             _validate(run, validation, writer, time.perf_counter() - started)
     writer.close()
-    model: GraphJepa = run.average.module
-    return model.eval()
+    return run.average.eval()
 
 
 def _optimise(run: _Run, training: list[TrainingSample]) -> dict[str, float]:
@@ -242,8 +241,16 @@ def _optimise(run: _Run, training: list[TrainingSample]) -> dict[str, float]:
     if not bool(torch.isfinite(norm)):
         return {**terms, "skipped": 1.0}
     run.optimizer.step()
-    run.average.update_parameters(run.model)
+    _follow(run.average, run.model, config.average_decay, run.step)
     return {"loss": loss.item(), **terms}
+
+
+@torch.no_grad()
+def _follow(average: GraphJepa, model: GraphJepa, decay: float, step: int) -> None:
+    """Move the averaged weights towards the current ones; faster at the start, when they still mean nothing."""
+    rate = 1 - min(decay, (step + 1) / (step + 10))
+    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
+        slow.lerp_(fast, rate)
 
 
 @torch.no_grad()
@@ -307,7 +314,7 @@ def _as_field(local: LocalState) -> PlasticField:
 
 
 def _validate(run: _Run, validation: list[TrainingSample], writer: SummaryWriter, seconds: float) -> None:
-    numbers, report = validate(run.average.module, validation)
+    numbers, report = validate(run.average, validation)
     line = {"step": run.step, "seconds": seconds, **numbers, "collapse": report.as_json(), "alarms": report.alarms()}
     with (run.config.out / "log.jsonl").open("a") as log:
         log.write(json.dumps(line) + "\n")
@@ -316,4 +323,4 @@ def _validate(run: _Run, validation: list[TrainingSample], writer: SummaryWriter
     description = {
         "training": run.config.as_json(), "step": run.step, "validation": numbers, "collapse": report.as_json(),
     }  # fmt: skip
-    save_checkpoint(run.config.out / "model", run.average.module, description)
+    save_checkpoint(run.config.out / "model", run.average, description)

@@ -1,0 +1,179 @@
+"""90 % intervals by split conformal prediction on parts that were never trained on.
+
+The score of a scalar is |log((true + floor) / (predicted + floor))|; its conformal quantile makes an interval around
+any prediction. Quantiles are kept apart by how much the part yields (Mondrian bins), since that decides how hard the
+prediction is. Source: Angelopoulos and Bates, A gentle introduction to conformal prediction, sections 1 and 4.1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from surrogate.fields import BoolArray, FloatArray, HistoryFields, HistoryScalars, StepScalars
+from surrogate.physics.materials import Material
+
+LEVEL = 0.9
+# Edges of the bins, in predicted largest plastic strain of the history over yield strain.
+BIN_EDGES = (0.3, 2.0, 8.0)
+STEP_SCALARS = (
+    "peak_von_mises_pa",
+    "p999_von_mises_pa",
+    "max_displacement_m",
+    "peak_plastic_strain",
+    "yielded_volume_fraction",
+)
+TOTALS = ("safety_factor_ultimate", "permanent_set_m", "max_residual_von_mises_pa")
+
+
+@dataclass(frozen=True)
+class Floors:
+    """What counts as zero of each kind of scalar, so that ratios of tiny numbers do not rule."""
+
+    stress_pa: float
+    displacement_m: float
+    strain: float
+
+    def of(self, name: str) -> float:
+        """The floor of a scalar."""
+        if name.endswith("_pa"):
+            return self.stress_pa
+        if name.endswith("_m"):
+            return self.displacement_m
+        if name == "peak_plastic_strain":
+            return self.strain
+        return 0.01
+
+
+def floors(material: Material, elastic_displacement_m: float) -> Floors:
+    """Floors of a problem: 2 % of yield, 0.5 % of the largest elastic displacement, 10 % of the yield strain."""
+    yield_strain = material.yield_strength_pa / material.youngs_modulus_pa
+    return Floors(0.02 * material.yield_strength_pa, 0.005 * elastic_displacement_m, 0.1 * yield_strain)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Conformal quantiles of the log ratio.
+
+    Attributes:
+        decoded: of each scalar in each bin, for steps whose fields are decoded.
+        read: of each step scalar in each bin, for steps read from the tokens.
+    """
+
+    decoded: Mapping[str, tuple[float, ...]]
+    read: Mapping[str, tuple[float, ...]]
+
+    def as_json(self) -> dict[str, dict[str, list[float]]]:
+        """Plain numbers for the model's description."""
+        return {
+            "decoded": {name: list(q) for name, q in self.decoded.items()},
+            "read": {name: list(q) for name, q in self.read.items()},
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, object]) -> "Calibration":
+        """The inverse of `as_json`."""
+
+        def table(name: str) -> dict[str, tuple[float, ...]]:
+            held = values[name]
+            assert isinstance(held, dict)
+            return {key: tuple(map(float, quantiles)) for key, quantiles in held.items()}
+
+        return Calibration(table("decoded"), table("read"))
+
+
+def log_ratio(true: FloatArray, predicted: FloatArray, floor: float) -> FloatArray:
+    """The conformal score."""
+    return np.abs(np.log((true + floor) / (predicted + floor)))
+
+
+def conformal_quantile(scores: FloatArray) -> float:
+    """The quantile that covers a further score with probability LEVEL."""
+    if not len(scores):
+        return 2.0
+    level = min(1.0, np.ceil((len(scores) + 1) * LEVEL) / len(scores))
+    return float(np.quantile(scores, level, method="higher"))
+
+
+def difficulty_bin(largest_plastic_strain: float, material: Material) -> int:
+    """The bin of a history by its largest predicted plastic strain."""
+    level = largest_plastic_strain * material.youngs_modulus_pa / material.yield_strength_pa
+    return int(np.searchsorted(BIN_EDGES, level))
+
+
+def with_intervals(
+    history: HistoryFields, calibration: Calibration, bounds: Floors, material: Material, exact_steps: BoolArray
+) -> HistoryFields:
+    """The history with 90 % intervals; steps known to be elastic are exact and get none.
+
+    Args:
+        history: predicted.
+        calibration: the model's.
+        bounds: floors of the problem.
+        material: of the part.
+        exact_steps: whether each step is exactly elastic [T].
+    """
+    place = difficulty_bin(float(history.scalars.peak_plastic_strain.max()), material)
+    stored = np.isin(np.arange(len(history.factors)), history.steps)
+    low, high = {}, {}
+    for name in STEP_SCALARS:
+        value = getattr(history.scalars, name)
+        width = np.where(stored, calibration.decoded[name][place], calibration.read[name][place])
+        width = np.where(exact_steps, 0.0, width)
+        low[name], high[name] = _interval(value, width, bounds.of(name))
+    # More than the whole volume cannot yield.
+    high["yielded_volume_fraction"] = np.minimum(high["yielded_volume_fraction"], 1.0)
+    totals_low, totals_high = {}, {}
+    for name in TOTALS:
+        value = np.array(getattr(history.totals, name))
+        width = np.array(0.0 if exact_steps.all() else calibration.decoded[name][place])
+        ends = _interval(value, width, bounds.of(name))
+        totals_low[name], totals_high[name] = float(ends[0]), float(ends[1])
+    return replace(
+        history,
+        scalars_low=replace(history.scalars, **low),
+        scalars_high=replace(history.scalars, **high),
+        totals_low=replace(history.totals, **totals_low),
+        totals_high=replace(history.totals, **totals_high),
+    )
+
+
+def _interval(value: FloatArray, width: FloatArray, floor: float) -> tuple[FloatArray, FloatArray]:
+    shifted = value + floor
+    low = np.maximum(shifted * np.exp(-width) - floor, 0.0)
+    return np.minimum(low, value), np.maximum(shifted * np.exp(width) - floor, value)
+
+
+def fit_calibration(scores: Mapping[str, Mapping[str, list[tuple[int, float]]]]) -> Calibration:
+    """Quantiles from scores.
+
+    Args:
+        scores: for "decoded" and "read", of each scalar the (bin, score) pairs.
+    """
+
+    def table(entries: Mapping[str, list[tuple[int, float]]]) -> dict[str, tuple[float, ...]]:
+        return {name: _by_bin(pairs) for name, pairs in entries.items()}
+
+    return Calibration(table(scores["decoded"]), table(scores["read"]))
+
+
+def _by_bin(pairs: list[tuple[int, float]]) -> tuple[float, ...]:
+    """Quantile of each bin; a bin of too few scores takes that of all."""
+    bins = np.array([place for place, _ in pairs])
+    values = np.array([score for _, score in pairs])
+    everything = conformal_quantile(values)
+    chosen = [values[bins == place] for place in range(len(BIN_EDGES) + 1)]
+    return tuple(conformal_quantile(v) if len(v) >= 30 else everything for v in chosen)
+
+
+def history_scores(
+    predicted: HistoryFields, true_steps: StepScalars, true_totals: HistoryScalars, bounds: Floors
+) -> dict[str, FloatArray]:
+    """Scores of every scalar of a history: [T] for step scalars, [1] for totals."""
+    found = {}
+    for name in STEP_SCALARS:
+        found[name] = log_ratio(getattr(true_steps, name), getattr(predicted.scalars, name), bounds.of(name))
+    for name in TOTALS:
+        true, value = np.array([getattr(true_totals, name)]), np.array([getattr(predicted.totals, name)])
+        found[name] = log_ratio(true, value, bounds.of(name))
+    return found
