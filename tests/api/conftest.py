@@ -10,7 +10,7 @@ from tests.api.service_process import Server, problem, upload, wait_for_end
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"), max_upload_bytes="2000000", max_answer_bytes="10000000")
+    running = Server(tmp_path_factory.mktemp("server"), max_upload_bytes="2000000", max_answer_bytes="30000000")
     running.start()
     yield running
     running.end()
