@@ -148,6 +148,12 @@ class ModelView(BaseModel):
     description: str
 
 
+class ModelCardView(ModelView):
+    """A model with its whole card: training domain, error table, calibration; Markdown."""
+
+    card: str
+
+
 class ModelList(BaseModel):
     """The models that are installed."""
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from fastapi import APIRouter
 
 from api.errors import NotFoundError, declared
-from api.schemas import MaterialList, MaterialView, ModelList, ModelView
+from api.schemas import MaterialList, MaterialView, ModelCardView, ModelList, ModelView
 from surrogate import library, list_models
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -26,11 +26,11 @@ def models() -> ModelList:
 
 
 @router.get("/models/{name}", responses=declared(404, 503), summary="A model")
-def model(name: str) -> ModelView:
+def model(name: str) -> ModelCardView:
     """The card of a model."""
-    cards = models().models
+    cards = list_models()
     for card in cards:
         if card.name == name:
-            return card
+            return ModelCardView(name=card.name, version=card.version, description=card.description, card=card.text)
     known = ", ".join(card.name for card in cards) or "none"
     raise NotFoundError(f"no model {name[:100]!r}; installed: {known}")

@@ -16,7 +16,7 @@ from api.routes.waiting import finished, preferred_wait_s
 from api.schemas import PredictionList, PredictionRequest, PredictionStatus, PredictionView
 from api.storage import UNFINISHED, PredictionRow
 from api.work import job_of
-from surrogate import InputError, TooLargeError, build_problem
+from surrogate import InputError, TooLargeError, build_problem, list_models
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 
@@ -179,6 +179,7 @@ def _take_in(context: Context, request: PredictionRequest, key: str | None) -> t
     if key is not None and (earlier := context.records.prediction_of_key(key)) is not None:
         return _same(earlier, text, key), False
     mesh_row = context.records.mesh(request.mesh)
+    _check_model(request.model)
     # Selectors, material and names are tried now, so that a mistake is told at once.
     problem = build_problem(request.problem(), ready_mesh(context, mesh_row))
     wanted, most = answer_bytes(problem), context.settings.max_answer_bytes
@@ -201,6 +202,13 @@ def _take_in(context: Context, request: PredictionRequest, key: str | None) -> t
         return _same(earlier, text, key), False
     context.engine.submit(job_of(row))
     return context.records.prediction(row.id), True
+
+
+def _check_model(name: str | None) -> None:
+    """Only installed models: the library would take a path too, and a request must not choose files of this machine."""
+    known = [card.name for card in list_models()]
+    if name is not None and name not in known:
+        raise InputError(f"no model {name!r}; installed: {', '.join(known) or 'none'}")
 
 
 def _same(earlier: PredictionRow, text: str, key: str | None) -> PredictionRow:

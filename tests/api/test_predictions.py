@@ -61,6 +61,7 @@ def test_other_mistakes_are_told_at_once(client: httpx.Client, mesh_id: str) -> 
     assert "supports" in refused(ask(client, problem(mesh_id, supports=[])), 422)
     assert "part" in refused(ask(client, problem(mesh_id, part="bracket.step")), 422)
     assert "fidelity" in refused(ask(client, problem(mesh_id, fidelity="guess")), 422)
+    assert "../models" in refused(ask(client, problem(mesh_id, fidelity="surrogate", model="../models")), 422)
     refused(ask(client, problem("no-such-mesh")), 404)
     refused(client.post("/v1/predictions", content=b"{", headers={"Content-Type": "application/json"}), 422)
 
