@@ -5,12 +5,19 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from surrogate.model.checkpoint import save_checkpoint
+from surrogate.model.jepa import GraphJepa, ModelConfig
 from tests.api.service_process import Server, problem, upload, wait_for_end
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"), max_upload_bytes="2000000", max_answer_bytes="30000000")
+    directory = tmp_path_factory.mktemp("server")
+    # Of the real kind but untrained: what is tested here is the way of a problem, not its answer.
+    save_checkpoint(directory / "untrained", GraphJepa(ModelConfig()), {"version": "0"})
+    running = Server(
+        directory, model=str(directory / "untrained"), max_upload_bytes="2000000", max_answer_bytes="30000000"
+    )
     running.start()
     yield running
     running.end()

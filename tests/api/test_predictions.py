@@ -95,6 +95,44 @@ def test_an_idempotency_key_makes_one_prediction(client: httpx.Client, mesh_id: 
     assert key in refused(ask(client, other, **{"Idempotency-Key": key}), 422)
 
 
+def test_predictions_that_arrive_together_are_batched(client: httpx.Client, mesh_id: str) -> None:
+    """The model thread is asked less often than there are problems, and each problem has its own answer."""
+
+    def batches() -> tuple[float, float]:
+        lines = client.get("/metrics").text.splitlines()
+        count, total = (
+            next(float(line.split()[1]) for line in lines if line.startswith(f"surrogate_batch_size_{what}"))
+            for what in ("count", "sum")
+        )
+        return count, total
+
+    before = batches()
+    made = [ask(client, problem(mesh_id, fidelity="surrogate", name=f"b{number}")).json() for number in range(6)]
+    for each in made:
+        body = wait_for_end(client, f"/v1/predictions/{each['id']}")
+        assert body["status"] == "done", body
+        assert body["summary"]["method"] == "surrogate" and body["summary"]["part"]["name"] == each["name"]
+        assert body["summary"]["model"]["name"] == "untrained"
+    count, total = (after - earlier for after, earlier in zip(batches(), before, strict=True))
+    assert total == 6 and count < 6
+
+
+def test_a_verification_solves_once_and_tells_the_difference(client: httpx.Client, mesh_id: str) -> None:
+    asked = ask(client, problem(mesh_id, fidelity="surrogate"), Prefer="wait=60")
+    assert asked.status_code == 201, asked.text
+    address = f"/v1/predictions/{asked.json()['id']}/verification"
+    refused(client.get(address), 404)
+    first = client.post(address)
+    assert first.headers["Location"] == address
+    done = wait_for_end(client, address)
+    assert done["status"] == "done" and done["verifies"] == asked.json()["id"]
+    (history,) = done["summary"]["histories"]
+    assert history["difference"]["peak"]["von_mises_rel_l2"] is not None
+    assert done["summary"]["reference"]["method"] == "solved"
+    again = client.post(address)
+    assert again.status_code == 200 and again.json()["id"] == done["id"] == first.json()["id"]
+
+
 def test_the_list_pages_through_every_prediction_once(client: httpx.Client, solved: Body, mesh_id: str) -> None:
     made = {ask(client, problem(mesh_id)).json()["id"] for _ in range(3)} | {solved["id"]}
     seen: list[str] = []
