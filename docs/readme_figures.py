@@ -16,8 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from surrogate import Fields, Problem, compare_summary, load_problem, predict, solve
-from surrogate.serving.render import render_comparison
+from surrogate import Fields, Problem, compare_summary, load_problem, predict, render_comparison, solve
 
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "docs" / "measured.json"
