@@ -55,6 +55,9 @@ def test_every_command_exists() -> None:
     called = commands()
     assert {words[1] for words in called if words[0] == "surrogate"} <= verbs
     assert {words[1] for words in called if words[0] == "make"} <= targets
+    making = re.search(r"Making a model of your own: (.*?);", README, re.DOTALL)
+    assert making is not None
+    assert set(re.findall(r"`(?:surrogate )?([a-z]+)`", making[1])) <= verbs
     services = set(re.findall(r"^  ([a-z-]+):$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE))
     composed = [words for words in called if words[:2] == ["docker", "compose"]]
     assert composed and all(set(words[3:]) <= services for words in composed)
