@@ -19,7 +19,9 @@ def names_brought_in() -> set[str]:
     Reading the source leaves out the rooms that Python adds as attributes when they are imported.
     """
     bound: set[str] = set()
-    for node in ast.parse(FRONT_DOOR.read_text()).body:
+    tree = ast.parse(FRONT_DOOR.read_text())
+    for_types = [node for block in tree.body if isinstance(block, ast.If) for node in block.body]
+    for node in [*tree.body, *for_types]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             bound |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
