@@ -99,7 +99,7 @@ def _draw_panel(
         # PyVista gives bars of one title to one view only.
         bar = plotter.add_scalar_bar(
             panel.title + panel.bar_title, n_labels=7, fmt="%.3g", color=_INK, vertical=True, width=0.07, height=0.62,
-            position_x=0.885, position_y=0.16, title_font_size=1, label_font_size=18,
+            position_x=0.885 if aspect > 1 else 0.825, position_y=0.16, title_font_size=1, label_font_size=18,
         )  # fmt: skip
         bar.SetTitle("")
         plotter.add_text(panel.bar_title, position=(0.99, 0.81), viewport=True, font_size=11, color=_INK)
@@ -141,7 +141,7 @@ def _frame(plotter: "pv.Plotter", panel: Panel, points: FloatArray, toward: Floa
     side /= np.linalg.norm(side)
     up = np.cross(toward, side)
     across, upward = points @ side, points @ up
-    left, right = 0.04, 0.79 if panel.scalars else 0.96
+    left, right = 0.04, (0.79 if aspect > 1 else 0.76) if panel.scalars else 0.96
     bottom, top = (0.05, 0.86 - 0.036 * len(panel.legend)) if panel.legend else (0.05, 0.87)
     height = max(np.ptp(upward) / (top - bottom), np.ptp(across) / ((right - left) * aspect))
     focus = side * ((across.max() + across.min()) / 2 + (0.5 - (left + right) / 2) * height * aspect)

@@ -78,6 +78,7 @@ def write_report(problem: Problem, fields: Fields, directory: Path, *, reference
         ranked=ranked[:MAX_ROWS],
         left_out=len(ranked) - len(ranked[:MAX_ROWS]),
         details=details,
+        solved={h.name: h for h in summary.reference.histories} if summary.reference else {},
         worst=next((h for h in ranked if h.peak_step is not None), None),
         quality=mesh_quality(problem.mesh),
         supports=support_rows(problem),
