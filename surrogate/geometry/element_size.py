@@ -13,7 +13,7 @@ from surrogate.geometry.tet_mesh import TET_EDGES, TetMesh
 _POINTS_PER_VOLUME = 9.5
 _POINTS_PER_AREA = 2.3
 TARGET_POINTS = 5000
-THIN_WALL_POINTS = 9000
+THIN_WALL_POINTS = 7000
 MOST_DEFAULT_POINTS = 20_000
 
 
@@ -36,14 +36,14 @@ def expected_points(size: float, volume: float, area: float) -> float:
     return _POINTS_PER_VOLUME * volume / size**3 + _POINTS_PER_AREA * area / size**2
 
 
-def corrected_size(size: float, points: int, volume: float, area: float) -> float | None:
+def corrected_size(size: float, points: int) -> float | None:
     """A better default size after one that gave so many points, or None where it was good.
 
-    Curvature refinement and small features make meshes larger than estimated, coarse plates smaller.
+    Curvature refinement and small features make meshes larger than estimated, which is worth it up to a limit: holes
+    and fillets lose volume when coarse.
     """
-    wanted = min(expected_points(size, volume, area), float(THIN_WALL_POINTS))
-    if points > MOST_DEFAULT_POINTS or points > 1.5 * wanted:
-        return size * min((points / wanted) ** 0.4, 2.0)
+    if points > 0.8 * MOST_DEFAULT_POINTS:
+        return size * min((points / 12_000) ** 0.5, 2.0)
     if points < 0.7 * TARGET_POINTS:
         return size * max((points / TARGET_POINTS) ** 0.4, 0.5)
     return None

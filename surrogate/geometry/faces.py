@@ -96,6 +96,15 @@ def _triple_keys(triples: NDArray[np.integer], point_count: int) -> NDArray[np.i
     return keys
 
 
+def boundary_triangles(cells: IntArray, point_count: int) -> IntArray:
+    """Six-node boundary triangles of ten-node cells, corners counter-clockwise seen from outside [F, 6].
+
+    Raises:
+        GeometryError: the cells overlap.
+    """
+    return _boundary(cells, point_count)[0]
+
+
 def _boundary(cells: IntArray, point_count: int) -> tuple[IntArray, IntArray, IntArray]:
     """Six-node boundary triangles in the order of the cells [F, 6], and the pairs of cells that share a side."""
     sides = cells[:, _SIDE_POINTS].reshape(-1, 6)

@@ -60,6 +60,10 @@ _ATTEMPTS = (
 )
 
 
+# Ways of filling a surface and their share of the time that is left, see `surface_mesher`.
+_SURFACE_WAYS = (("remesh", 0.4), ("remesh-fine", 0.5), ("keep", 1.0))
+
+
 def load_part(
     path: Path,
     *,
@@ -108,11 +112,12 @@ def load_part(
         if kind == "step":
             mesh = _mesh_step(file, path.name, out, length_unit, element_size_m, limit)
         else:
-            module = "surrogate.geometry.surface_mesher" if FORMATS[kind].meshed else "surrogate.geometry.mesh_files"
             scale = metres_per_unit(length_unit or "m")
-            size = "auto" if element_size_m is None else repr(element_size_m)
-            arguments = [str(file), str(out), repr(scale), kind, path.name, *([size] if FORMATS[kind].meshed else [])]
-            mesh = _run(module, arguments, path.name, out, limit)
+            arguments = [str(file), str(out), repr(scale), kind, path.name]
+            if FORMATS[kind].meshed:
+                mesh = _fill_surface(arguments, path.name, out, element_size_m, limit)
+            else:
+                mesh = _run("surrogate.geometry.mesh_files", arguments, path.name, out, limit)
     size_m = element_size(mesh)
     _log.info("%s: %d points, %d cells, element size %.3g m", path.name, len(mesh.points), len(mesh.cells), size_m)
     return mesh
@@ -144,6 +149,37 @@ def _mesh_step(
                 raise
     tried = f"{len(failures)} ways of meshing were tried"
     raise GeometryError(f"{name} cannot be meshed: {failures[-1]} ({tried}); repair it in CAD or simplify it")
+
+
+def _fill_surface(arguments: list[str], name: str, out: Path, element_size_m: float | None, limit: float) -> TetMesh:
+    """Fill a triangle surface, with other settings while it fails and time is left."""
+    size = "auto" if element_size_m is None else repr(element_size_m)
+    deadline = time.monotonic() + limit
+    failures: list[str] = []
+    for way, share in _SURFACE_WAYS:
+        left = deadline - time.monotonic()
+        if left < 2:
+            break
+        try:
+            return _run("surrogate.geometry.surface_mesher", [*arguments, size, way], name, out, max(share * left, 2.0))
+        except TooLargeError:
+            raise
+        except GeometryError as error:
+            _log.info("%s: %s: %s", name, way, error)
+            failures.append(str(error).removeprefix(f"{name}: "))
+            if not _is_meshing_failure(str(error)):
+                raise
+    raise GeometryError(
+        f"{name} cannot be filled: {failures[-1]} ({len(failures)} ways of meshing were tried); its surface probably "
+        "intersects itself, repair it in a mesh tool"
+    )
+
+
+def _is_meshing_failure(message: str) -> bool:
+    """Whether other settings may help a surface that was read and found closed."""
+    return any(
+        text in message for text in ("meshing ", "into patches", "no result", "crashed", "cells", "reading failed")
+    )
 
 
 def _is_final(message: str) -> bool:

@@ -16,6 +16,9 @@ from surrogate.geometry.tet_mesh import TRIANGLE_EDGES
 
 # A cylinder of 12 facets turns 30 degrees at each edge, a chamfer 45.
 FEATURE_ANGLE_DEG = 40.0
+# Facets that turn less are one flat piece; a flat piece this much wider than what it blends into is a face of its own.
+_FLAT_ANGLE_DEG = 0.5
+_WIDER = 3.0
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,42 @@ def segment_boundary(points: FloatArray, triangles: IntArray, tags: IntArray, *,
     pairs = edge_pairs(points, triangles)
     smooth = (pairs.angle < np.radians(FEATURE_ANGLE_DEG)) & (tags[pairs.one] == tags[pairs.two])
     labels = connected(len(triangles), pairs.one[smooth], pairs.two[smooth])
+    labels = _cut_out_planes(points, triangles, pairs, labels)
     if not split_tags:
         tagged = tags >= 0
         labels = np.where(tagged, tags, labels + int(tags.max()) + 1)
     return _number(labels, tags)
+
+
+def _cut_out_planes(points: FloatArray, triangles: IntArray, pairs: EdgePairs, labels: IntArray) -> IntArray:
+    """Separate planes from the fillets that run into them without an edge.
+
+    The facets of a fillet are narrow flat pieces beside each other; a plane is a flat piece much wider than the pieces
+    it borders on. Width is twice the area over the perimeter.
+    """
+    a, b, c = (points[triangles[:, i]] for i in range(3))
+    normals = np.cross(b - a, c - a)
+    areas = np.linalg.norm(normals, axis=1) / 2
+    one, two = normals[pairs.one], normals[pairs.two]
+    turn = np.arctan2(np.linalg.norm(np.cross(one, two), axis=1), np.einsum("ex,ex->e", one, two))
+    inside = labels[pairs.one] == labels[pairs.two]
+    flat = inside & (turn < np.radians(_FLAT_ANGLE_DEG))
+    pieces = connected(len(triangles), pairs.one[flat], pairs.two[flat])
+    count = int(pieces.max()) + 1
+    first, second = pieces[pairs.one], pieces[pairs.two]
+    between = first != second
+    perimeter = np.zeros(count)
+    for side in (first, second):
+        perimeter += np.bincount(side[between], pairs.length[between], count)
+    width = 2 * np.bincount(pieces, areas, count) / np.maximum(perimeter, 1e-300)
+    smooth = between & inside
+    border, weighted = np.zeros(count), np.zeros(count)
+    for side, other in ((first, second), (second, first)):
+        border += np.bincount(side[smooth], pairs.length[smooth], count)
+        weighted += np.bincount(side[smooth], pairs.length[smooth] * width[other[smooth]], count)
+    plane = (border > 0) & (width > _WIDER * weighted / np.maximum(border, 1e-300))
+    kept = inside & (flat | ~(plane[first] | plane[second]))
+    return connected(len(triangles), pairs.one[kept], pairs.two[kept])
 
 
 def connected(count: int, one: IntArray, two: IntArray) -> IntArray:

@@ -68,7 +68,7 @@ def main(job: StepJob) -> None:
         size * job.shrink, job.surface_algorithm, job.volume_algorithm, job.segments_per_turn, smallest_share=0.3
     )
     if job.element_size_m is None and job.budget:
-        settings = mesh_to_target(settings, volume, area, shrink=job.shrink)
+        settings = mesh_to_target(settings, shrink=job.shrink)
     else:
         mesh_once(settings)
     gmsh.model.mesh.setOrder(2)

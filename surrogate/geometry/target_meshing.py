@@ -1,6 +1,5 @@
 """Mesh the current gmsh model with a number of points in mind. Imports gmsh: only for isolated children."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import gmsh
@@ -19,24 +18,16 @@ def mesh_once(settings: MeshSettings) -> None:
 
 def mesh_to_target(
     settings: MeshSettings,
-    volume: float,
-    area: float,
     *,
     shrink: float = 1.0,
-    resize: Callable[[MeshSettings], None] | None = None,
 ) -> MeshSettings:
     """Straight-sided mesh, and again while its number of ten-node points is far from the default's target.
 
     Args:
         settings: where to start.
-        volume: of the part, in the unit of the model.
-        area: of its surface.
         shrink: share of the wanted size that is meshed with on purpose.
-        resize: told of new settings before they are used.
     """
     for attempt in range(4):
-        if resize is not None:
-            resize(settings)
         gmsh.model.mesh.clear()
         apply_settings(settings)
         generate(2)
@@ -46,7 +37,7 @@ def mesh_to_target(
             settings = _coarser(settings, surface_points)
             continue
         generate(3)
-        better = corrected_size(settings.size / shrink, quadratic_points(), volume, area)
+        better = corrected_size(settings.size / shrink, quadratic_points())
         if better is None or attempt == 3:
             break
         settings = replace(settings, size=better * shrink)
