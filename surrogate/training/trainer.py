@@ -8,7 +8,6 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,12 @@ from surrogate.data.dataset import open_dataset
 from surrogate.data.splits import Split, SplitRule
 from surrogate.errors import InputError
 from surrogate.model.checkpoint import save_checkpoint
-from surrogate.model.decoder import LocalState, PlasticField
 from surrogate.model.device import choose_device
-from surrogate.model.encoder import Geometry
 from surrogate.model.jepa import GraphJepa
 from surrogate.training import distributed
-from surrogate.training.batches import TrainingBatch, draw_batch, make_batch
-from surrogate.training.collapse import CollapseReport, monitor
+from surrogate.training.batches import TrainingBatch, draw_batch
 from surrogate.training.config import TrainingConfig
+from surrogate.training.latents import Latents, encode, states_before
 from surrogate.training.losses import (
     TokenTruth,
     grounding,
@@ -37,20 +34,10 @@ from surrogate.training.losses import (
     variance_covariance,
 )
 from surrogate.training.samples import TrainingSample, prepared
+from surrogate.training.validation import validate
 
 Progress = Callable[[int, int, dict[str, float]], None]
 _STATE = "training_state.pt"
-
-
-@dataclass(frozen=True)
-class _Latents:
-    """Tokens of a batch [B, H, T, M, D] (virgin [B, 1, 1, M, D])."""
-
-    geometry: Geometry
-    virgin: Tensor
-    encoded: Tensor
-    one_step: Tensor
-    rolled: Tensor
 
 
 def load_samples(config: TrainingConfig, split: Split) -> list[TrainingSample]:
@@ -64,19 +51,6 @@ def load_samples(config: TrainingConfig, split: Split) -> list[TrainingSample]:
         raise InputError(f"no {split} parts in {config.data.name!r}; run a larger campaign")
     samples = [prepared(entry.path, config.data, config.model) for entry in entries]
     return [sample for sample in samples if len(sample.graph.active) > 0]
-
-
-def encode(model: GraphJepa, batch: TrainingBatch, rollout_steps: int, one: list[int]) -> _Latents:
-    """Encode the true states, predict those of the steps `one` from the state before, roll out from the virgin part."""
-    geometry = model.geometry(batch.graphs)
-    virgin = model.state.virgin(geometry)[:, None]  # [B, 1, 1, M, D]
-    b, h, t, m, _ = batch.actions.shape
-    encoded = model.state(batch.graphs, batch.true_state_features(), geometry).view(b, h, t, m, -1)
-    before = torch.cat([virgin.expand(b, h, 1, m, -1), encoded[:, :, :-1]], dim=2)
-    one_step = model.predictor(before[:, :, one].flatten(1, 2), batch.actions[:, :, one].flatten(1, 2), geometry)
-    one_step = one_step.view(b, h, len(one), m, -1)
-    rolled = model.roll(batch.actions[:, :, :rollout_steps], geometry)
-    return _Latents(geometry, virgin, encoded, one_step, rolled)
 
 
 def batch_loss(
@@ -101,8 +75,7 @@ def batch_loss(
     if config.latent_weight > 0:
         latent = latent_prediction(latents.one_step, encoded[:, :, one], rolled, encoded)
         collapse = variance_covariance(encoded)
-        before = torch.cat([latents.virgin.expand_as(encoded[:, :, :1]), encoded[:, :, :-1]], dim=2)
-        inverse = (model.inverse(before, encoded) - batch.actions).pow(2).mean()
+        inverse = (model.inverse(states_before(latents), encoded) - batch.actions).pow(2).mean()
         loss = (
             loss + config.latent_weight * latent + config.collapse_weight * collapse + config.inverse_weight * inverse
         )
@@ -115,7 +88,7 @@ def _truth(batch: TrainingBatch, steps: int) -> TokenTruth:
     return TokenTruth(*(part[:, :, :steps].flatten(1, 2) for part in parts))
 
 
-def _grounding(model: GraphJepa, batch: TrainingBatch, latents: _Latents, rollout_steps: int) -> tuple[Tensor, float]:
+def _grounding(model: GraphJepa, batch: TrainingBatch, latents: Latents, rollout_steps: int) -> tuple[Tensor, float]:
     """Decode the rolled-out tokens of the wanted states, and the encoded tokens of one of them, part by part."""
     total, errors = latents.rolled.new_zeros(()), []
     for i, (sample, wanted) in enumerate(zip(batch.samples, batch.wanted, strict=True)):
@@ -251,66 +224,6 @@ def _follow(average: GraphJepa, model: GraphJepa, decay: float, step: int) -> No
     rate = 1 - min(decay, (step + 1) / (step + 10))
     for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
         slow.lerp_(fast, rate)
-
-
-@torch.no_grad()
-def validate(
-    model: GraphJepa, samples: list[TrainingSample], parts: int = 32
-) -> tuple[dict[str, float], CollapseReport]:
-    """Median errors over all histories of some validation parts at the last and the hottest step, and the monitors."""
-    model.eval()
-    errors, local_errors, peaks, local_peaks, reports = [], [], [], [], []
-    for sample in samples[:parts]:
-        count, steps = sample.factors.shape[:2]
-        histories = torch.arange(count)
-        wanted = torch.tensor([[h, t] for h in range(count) for t in (steps // 2, steps - 1)])
-        batch = make_batch([sample], histories[None], wanted[None])
-        latents = encode(model, batch, steps, list(range(steps)))
-        local = sample.local(wanted)
-        true = sample.strain[wanted[:, 0], wanted[:, 1]].float(), sample.equivalent[wanted[:, 0], wanted[:, 1]].float()
-        rolled = latents.rolled[0][wanted[:, 0], wanted[:, 1]]
-        field = model.field(sample.graph, latents.geometry.cells[0], rolled, latents.geometry.tokens[0], local)
-        keep = true[1].flatten(1).amax(1) > 0.05
-        errors.append(relative_field_error(field, *true, sample.graph.volume)[0][keep])
-        local_errors.append(relative_field_error(_as_field(local), *true, sample.graph.volume)[0][keep])
-        heads = model.heads(
-            latents.rolled.flatten(1, 2), latents.geometry.tokens, batch.actions.flatten(1, 2),
-            batch.displacement_features.flatten(1, 2),
-        )  # fmt: skip
-        peak = heads.plastic.view(count, steps, -1)[:, -1].amax(-1)
-        truth = sample.token_plastic[:, -1].amax(-1)
-        anchor = torch.expm1(sample.actions[:, -1, :, 5]).amax(-1)
-        some = truth > 0.05
-        peaks.append((peak / truth - 1).abs()[some])
-        local_peaks.append((anchor / truth - 1).abs()[some])
-        if count > 1:
-            shuffled_actions = batch.actions.roll(1, dims=1)
-            before = torch.cat([latents.virgin.expand_as(latents.encoded[:, :, :1]), latents.encoded[:, :, :-1]], dim=2)
-            shuffled = model.predictor(before.flatten(1, 2), shuffled_actions.flatten(1, 2), latents.geometry)
-            reports.append(
-                monitor(
-                    latents.virgin, latents.encoded, latents.one_step, shuffled.view_as(latents.encoded), latents.rolled
-                )
-            )
-    all_errors, all_local = torch.cat(errors), torch.cat(local_errors)
-    numbers = {
-        "plastic_rel_l2_median": float(all_errors.median()),
-        "plastic_rel_l2_p90": float(all_errors.quantile(0.9)),
-        "local_rel_l2_median": float(all_local.median()),
-        "local_rel_l2_p90": float(all_local.quantile(0.9)),
-        "peak_median": float(torch.cat(peaks).median()),
-        "local_peak_median": float(torch.cat(local_peaks).median()),
-    }
-    return numbers, _mean_report(reports)
-
-
-def _mean_report(reports: list[CollapseReport]) -> CollapseReport:
-    names = list(reports[0].as_json())
-    return CollapseReport(**{name: sum(r.as_json()[name] for r in reports) / len(reports) for name in names})
-
-
-def _as_field(local: LocalState) -> PlasticField:
-    return PlasticField(local.strain, local.equivalent)
 
 
 def _validate(run: _Run, validation: list[TrainingSample], writer: SummaryWriter, seconds: float) -> None:
