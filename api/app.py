@@ -16,7 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 
 from api import errors
-from api.batching import MicroBatcher, ModelFidelity, Progress
+from api.batching import ByteBudget, MicroBatcher, ModelFidelity, Progress
 from api.context import Context
 from api.downloads import Downloads
 from api.jobs import DbosEngine, JobKind
@@ -112,7 +112,7 @@ def _start(settings: Settings) -> tuple[Context, IO[str] | None]:
         capacity=settings.batch_capacity,
         observe=BATCH_SIZE.observe,
     )
-    work = Work(settings, records, blobs, batcher, downloads)
+    work = Work(settings, records, blobs, batcher, ByteBudget(settings.max_answer_bytes), downloads)
     concurrency: dict[JobKind, int] = {"mesh": 2, "predict": settings.concurrent_predictions, "solve": 1}
     engine = DbosEngine(
         {"mesh": work.mesh, "predict": work.predict, "solve": work.predict},

@@ -8,8 +8,9 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -31,6 +32,28 @@ def answer_bytes(problem: Problem) -> int:
     """About how much memory an answer takes: all steps are stored up to 64, else two of each history."""
     steps = sum(len(history.factors) for history in problem.load_histories)
     return len(problem.mesh.cells) * _BYTES * (steps if steps <= 64 else 2 * len(problem.load_histories))
+
+
+class ByteBudget:
+    """Bounds the memory of the answers that are being made and written; what is over it waits."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def share(self, size: int) -> Iterator[None]:
+        """Holds some bytes while the block runs; one that is over the budget runs alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken == 0 or self._taken + size <= self._most)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= size
+                self._changed.notify_all()
 
 
 class PredictMany(Protocol):

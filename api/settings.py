@@ -24,7 +24,7 @@ class Settings(BaseSettings):
         device: torch device of the model: auto, cpu, cuda, cuda:1, …
         model: name of the model that answers where a request names none; None takes the registry's default.
         max_upload_bytes: largest request body, bytes.
-        max_answer_bytes: most memory that one answer may take, bytes.
+        max_answer_bytes: most memory that the answers in work may take, bytes; predicting takes about four times it.
         mesh_wait_s: how long an upload waits for its mesh before it is answered 202, s.
         max_wait_s: longest `Prefer: wait` that is honoured, s.
         batch_window_s: how long the first request of a batch waits for others, s.
@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     device: str = "auto"
     model: str | None = None
     max_upload_bytes: PositiveInt = 128 * 2**20
-    max_answer_bytes: PositiveInt = 2**30
+    max_answer_bytes: PositiveInt = 600_000_000
     mesh_wait_s: float = Field(default=5.0, ge=0)
     max_wait_s: float = Field(default=60.0, ge=0)
     batch_window_s: float = Field(default=0.005, ge=0)

@@ -186,7 +186,8 @@ def _take_in(context: Context, request: PredictionRequest, key: str | None) -> t
     if wanted > most:
         raise TooLargeError(
             f"the answer of {len(problem.load_histories)} load histories on {len(problem.mesh.cells)} cells would take "
-            f"{wanted / 2**30:.2g} GiB, the limit is {most / 2**30:.2g} GiB; split the histories over more predictions"
+            f"{wanted / 1e6:.0f} MB, the limit is {most / 1e6:.0f} MB (SURROGATE_MAX_ANSWER_BYTES); split the "
+            "histories over several predictions, or use a coarser mesh"
         )
     row = PredictionRow(
         id=uuid.uuid4().hex,

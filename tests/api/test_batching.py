@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from api.batching import MicroBatcher, ModelFidelity, Progress, answer_bytes
+from api.batching import ByteBudget, MicroBatcher, ModelFidelity, Progress, answer_bytes
 from surrogate import Fields, InfrastructureError, InputError, Problem
 
 
@@ -121,3 +121,27 @@ def test_a_full_queue_refuses_instead_of_growing() -> None:
             batcher.answer(small_problem("late"), **options)
         recorder.gate.set()
         assert len({each.result() for each in asked}) == 3
+
+
+def test_the_memory_budget_lets_in_what_fits_and_one_that_never_would() -> None:
+    budget, order = ByteBudget(100), list[str]()
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold(name: str, size: int) -> None:
+        with budget.share(size):
+            order.append(name)
+            entered.set()
+            if name == "first":
+                assert leave.wait(10)
+
+    with ThreadPoolExecutor(3) as pool:
+        held = [pool.submit(hold, "first", 60)]
+        assert entered.wait(10)
+        held.append(pool.submit(hold, "second", 40))
+        held[1].result(10)
+        held.append(pool.submit(hold, "too large", 1000))
+        assert order == ["first", "second"]
+        leave.set()
+        for each in held:
+            each.result(10)
+    assert order == ["first", "second", "too large"]
