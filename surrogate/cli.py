@@ -154,7 +154,7 @@ def campaign(
     ] = None,
     first_seed: Annotated[int, typer.Option(help="Seed of each family's first part.")] = 0,
     histories: Annotated[int, typer.Option(min=1, help="Load histories a part.")] = 4,
-    steps: Annotated[int, typer.Option(min=1, help="Steps a history.")] = 12,
+    steps: Annotated[int, typer.Option(min=8, help="Steps a history.")] = 12,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Solve many random parts as training data. Resumable: run it again to go on.
