@@ -181,7 +181,11 @@ class ProblemFile(ProblemSpec):
 
 def describe_validation(error: ValidationError) -> str:
     """Readable text of a validation error: path, what, value and remedy of up to five findings."""
-    findings = error.errors(include_url=False)
+    found = error.errors(include_url=False)
+    # A wrong item is also missing from its list; the item says it all.
+    findings = [
+        f for f in found if f["type"] != "too_short" or not any(_within(other["loc"], f["loc"]) for other in found)
+    ]
     lines = [_finding(f["loc"], f["type"], f["msg"], f["input"], f.get("ctx", {})) for f in findings[:5]]
     if len(findings) > 5:
         lines.append(f"and {len(findings) - 5} more")
@@ -195,6 +199,10 @@ _KNOWN_KEYS = sorted(
         for key in model.model_fields
     }
 )
+
+
+def _within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _finding(loc: tuple[int | str, ...], kind: str, message: str, value: object, context: Mapping[str, object]) -> str:
