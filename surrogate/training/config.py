@@ -45,7 +45,7 @@ class TrainingConfig:
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-2
     latent_weight: float = 1.0
-    collapse_weight: float = 0.05
+    collapse_weight: float = 0.3
     inverse_weight: float = 0.1
     decoder_only_share: float = 0.1
     average_decay: float = 0.998
