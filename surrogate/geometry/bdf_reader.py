@@ -14,6 +14,7 @@ import numpy as np
 from surrogate.errors import GeometryError
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.cell_conversion import CORNERS, VolumeCells
+from surrogate.geometry.shell_check import refuse_loose_facets
 
 _SOLIDS = {
     "CTETRA": ("tetrahedron", 10), "CPYRAM": ("pyramid", 13), "CPYRA": ("pyramid", 13), "CPENTA": ("wedge", 15),
@@ -39,8 +40,11 @@ def read_bdf(file: Path) -> VolumeCells:
     systems: dict[int, FloatArray] = {}
     solids: dict[str, list[list[int]]] = {kind: [] for kind in CORNERS}
     point_sets: dict[str, list[int]] = {}
+    facets: dict[int, list[list[int]]] = {3: [], 4: []}
     refused: Counter[str] = Counter()
-    for name, fields in _cards(file.read_text(errors="replace")):
+    text = file.read_text(errors="replace")
+    by_gmsh = "gmsh" in text[:2000].lower()
+    for name, fields in _cards(text):
         try:
             if name == "GRID":
                 number, system, *xyz = (fields + [""] * 5)[:5]
@@ -56,7 +60,10 @@ def read_bdf(file: Path) -> VolumeCells:
                 point_sets.setdefault(f"{name} {fields[0]}", []).extend(_listed(items))
             elif name == "INCLUDE":
                 raise GeometryError("it includes other files; paste them in, so that one file holds the mesh")
-            elif name in _STRUCTURE:
+            elif by_gmsh and name in ("CTRIA3", "CQUAD4"):
+                # gmsh writes its surfaces as shells and its curves as bars
+                facets[int(name[-1])].append([int(item) for item in fields[1 : 3 + int(name[-1]) - 1]])
+            elif name in _STRUCTURE and not by_gmsh:
                 refused[name] += 1
         except (ValueError, IndexError) as error:
             raise GeometryError(f"its card {name} {', '.join(fields[:6])} is damaged ({error})") from error
@@ -65,7 +72,7 @@ def read_bdf(file: Path) -> VolumeCells:
         raise GeometryError(f"it holds {listed}; only solids {', '.join(_SOLIDS)} are read; remove them")
     if not grids or not any(solids.values()):
         raise GeometryError("it has no GRID points with solid elements; is it a Nastran deck of a solid?")
-    return _assemble(grids, systems_of, systems, solids, point_sets)
+    return _assemble(grids, systems_of, systems, solids, point_sets, facets)
 
 
 def _assemble(
@@ -74,6 +81,7 @@ def _assemble(
     systems: dict[int, FloatArray],
     solids: dict[str, list[list[int]]],
     point_sets: dict[str, list[int]],
+    facets: dict[int, list[list[int]]],
 ) -> VolumeCells:
     """Number points and cells from zero."""
     labels = np.array(sorted(grids), np.int64)
@@ -97,6 +105,13 @@ def _assemble(
         owners.append(np.arange(count, count + len(table), dtype=np.int32))
         properties.append(table[:, 1])
         count += len(table)
+    sides: list[tuple[IntArray, IntArray]] = [
+        (_indices(table[:, 1:], labels), table[:, 0].astype(np.int32))
+        for rows in facets.values()
+        if rows
+        for table in [np.array(rows, np.int64)]
+    ]
+    refuse_loose_facets(blocks, [corners for corners, _ in sides], 0)
     which = np.concatenate(properties)
     cell_sets: dict[str, IntArray] = {
         f"PSOLID {p}": np.flatnonzero(which == p).astype(np.int32) for p in np.unique(which).tolist()
@@ -104,7 +119,7 @@ def _assemble(
     sets: dict[str, IntArray] = {
         name: np.flatnonzero(np.isin(labels, members)).astype(np.int32) for name, members in point_sets.items()
     }
-    return VolumeCells(points, blocks, owners, [], {}, sets, cell_sets if len(cell_sets) > 1 else {})
+    return VolumeCells(points, blocks, owners, sides, {}, sets, cell_sets if len(cell_sets) > 1 else {})
 
 
 def _indices(nodes: IntArray, labels: IntArray) -> IntArray:

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from surrogate.errors import GeometryError, TooLargeError
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.cell_quality import check_conforming, orient_cells, solid_labels, straighten_inverted
+from surrogate.geometry.mesh_arrays import MOST_POINTS
 from surrogate.geometry.segmentation import segment_boundary
 from surrogate.geometry.surface_fit import CylinderFit, PlaneFit, SurfaceFit, area_vectors, fit_surface
 from surrogate.geometry.tet_mesh import TET_EDGES, TET_SIDES, Face, TetMesh
-
-MOST_POINTS = 2_000_000
 
 
 def _side_points() -> IntArray:
@@ -175,8 +174,7 @@ def _fit_faces(
         normals = vectors[group].reshape(-1, 3) / 6
         middles = points[triangles[group, 3:]].reshape(-1, 3)
         if surface is None:
-            corners = points[np.unique(triangles[group, :3])]
-            surface = fit_surface(np.concatenate([middles, corners]), normals, part_size)
+            surface = fit_surface(points, triangles[group], part_size)
         faces.append(_describe(len(faces), name, surface, middles, normals))
     return tuple(faces)
 

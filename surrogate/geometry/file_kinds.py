@@ -74,6 +74,8 @@ def check_content(file: Path, kind: str, name: str) -> None:
     """
     with file.open("rb") as stream:
         head = stream.read(4096)
+        stream.seek(max(0, file.stat().st_size - 4096))
+        tail = stream.read()
     if not head.strip():
         raise GeometryError(f"{name} is empty; export it again")
     found = next((title for title, sign in _SIGNS if re.match(sign, head, re.DOTALL)), None)
@@ -85,3 +87,5 @@ def check_content(file: Path, kind: str, name: str) -> None:
         )
     if expected is not None and found is None:
         raise UnsupportedFormatError(f"{name} is not a {FORMATS[kind].title} file; its first bytes are {head[:24]!r}")
+    if kind == "step" and b"END-ISO-10303-21" not in tail:
+        raise GeometryError(f"{name} is cut off: its last line END-ISO-10303-21 is missing; export it again")

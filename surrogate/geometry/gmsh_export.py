@@ -11,7 +11,7 @@ import numpy as np
 
 from surrogate.errors import GeometryError
 from surrogate.fields import FloatArray
-from surrogate.geometry.saved_mesh import save_arrays
+from surrogate.geometry.mesh_arrays import save_arrays
 from surrogate.geometry.surface_fit import CylinderFit, PlaneFit, SurfaceFit, positive_direction
 
 # gmsh numbers the last two mid-edge points of a tetrahedron the other way round than VTK.

@@ -30,6 +30,7 @@ _SIDES: dict[str, tuple[tuple[int, ...], ...]] = {
 }
 # Plane elements beside solids are the surface groups of mesh generators, not structure.
 _PLANE = re.compile(r"(?:CP[SE]|S|M3D)(3|4|6|8)\w*")
+_GMSH_ENTITY = re.compile(r"(Line|Surface|Volume)\d+")
 _STRUCTURE = (
     (re.compile(r"S\d|STRI|SC\d|DS\d|SAX|SFM"), "shell"),
     (re.compile(r"B\d|PIPE|FRAME|ELBOW"), "beam"),
@@ -55,6 +56,11 @@ def read_inp(file: Path) -> VolumeCells:
     by_gmsh = "gmsh" in text[:2000].lower()
     blocks, owners, numbers, facets = _elements(scope, labels, by_gmsh)
     refuse_loose_facets(blocks, [corners for corners, _ in facets], 0)
+    if by_gmsh:
+        # gmsh writes a set for each of its surfaces and volumes beside the named groups.
+        scope.element_sets = {
+            name: members for name, members in scope.element_sets.items() if not _GMSH_ENTITY.fullmatch(name)
+        }
     sets = _Sets(scope, labels, np.concatenate(numbers))
     return sets.named(points, blocks, owners, facets)
 

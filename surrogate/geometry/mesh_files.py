@@ -11,9 +11,8 @@ import numpy as np
 from surrogate.errors import GeometryError, TooLargeError
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.cell_conversion import VolumeCells, to_tet10
-from surrogate.geometry.faces import MOST_POINTS
+from surrogate.geometry.mesh_arrays import MOST_POINTS, save_arrays
 from surrogate.geometry.named_sets import tag_boundary
-from surrogate.geometry.saved_mesh import save_arrays
 
 
 def main(arguments: list[str]) -> None:

@@ -161,7 +161,7 @@ def _title(selector: Selector) -> str:
 
 def _inventory(mesh: TetMesh, selector: Selector) -> str:
     """What the part does have, as far as it helps with this selector."""
-    names = sorted({name for face in mesh.faces for name in face_names(face)})
+    names = sorted({name for face in mesh.faces if face.name is not None for name in face.name.split(", ")})
     radii = sorted({_millimetres(face.radius) for face in mesh.faces if face.radius is not None}, key=float)
     parts = [
         f"named faces: {_listed(names)}" if names else "no face is named",

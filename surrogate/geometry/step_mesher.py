@@ -15,8 +15,8 @@ import numpy as np
 
 from surrogate.errors import GeometryError, TooLargeError
 from surrogate.geometry.element_size import default_element_size, expected_points
-from surrogate.geometry.faces import MOST_POINTS
 from surrogate.geometry.gmsh_export import MeshSettings, save_current_mesh
+from surrogate.geometry.mesh_arrays import MOST_POINTS
 from surrogate.geometry.target_meshing import mesh_once, mesh_to_target
 
 

@@ -119,14 +119,9 @@ def surface_faces(points: FloatArray, corners: IntArray) -> SurfaceFaces:
     triangles = np.concatenate([corners, numbers], axis=1)
     everything = np.concatenate([points, middles])
     labels = segment_boundary(everything, triangles, np.full(len(triangles), -1, np.int32), split_tags=False)
-    vectors = area_vectors(everything, triangles)
     size = float(np.ptp(points, axis=0).max())
-    fits: list[SurfaceFit | None] = []
-    for label in range(int(labels.max()) + 1):
-        held = labels == label
-        samples = np.concatenate([everything[triangles[held, 3:]].reshape(-1, 3), points[np.unique(corners[held])]])
-        fits.append(fit_surface(samples, vectors[held].reshape(-1, 3) / 6, size))
-    return SurfaceFaces(everything, triangles, labels, tuple(fits))
+    fits = tuple(fit_surface(everything, triangles[labels == label], size) for label in range(int(labels.max()) + 1))
+    return SurfaceFaces(everything, triangles, labels, fits)
 
 
 def _sample(points: FloatArray, triangles: IntArray, spacing: float) -> tuple[FloatArray, IntArray]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogate.fields import FloatArray, IntArray
-from surrogate.geometry.tet_mesh import Vector
+from surrogate.geometry.tet_mesh import TRIANGLE_EDGES, Vector
 
 # Barycentric coordinates of the mid-edge points of a triangle; they integrate quadratics exactly with weights 1/3
 # (Strang and Fix 1973), hence the area vectors of six-node triangles too.
@@ -17,6 +17,13 @@ EDGE_MIDPOINTS: FloatArray = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0
 _PLANE_TOLERANCE = 1e-4
 _PART_TOLERANCE = 1e-6
 _MOST_FIT_POINTS = 2000
+_FEWEST_FIT_POINTS = 6
+# Share of its length by which an edge must bend to be curved; single precision reaches 1e-5 on small features.
+_BULGE = 1e-4
+# Share of the radius by which points may stand off a cylinder.
+_SCATTER = 0.01
+# Largest root mean square of the sine between normals and the plane across the axis.
+_LEAN = 0.12
 
 
 @dataclass(frozen=True)
@@ -52,14 +59,27 @@ def area_vectors(points: FloatArray, triangles: IntArray) -> FloatArray:
     return np.cross(np.einsum("pn,fnx->fpx", along1, nodes), np.einsum("pn,fnx->fpx", along2, nodes))
 
 
-def fit_surface(points: FloatArray, normals: FloatArray, part_size: float) -> SurfaceFit | None:
-    """Fit a plane, else a cylinder.
+def fit_surface(points: FloatArray, triangles: IntArray, part_size: float) -> SurfaceFit | None:
+    """Fit a plane, else a cylinder, to six-node triangles.
+
+    Corner points lie on the part, mid-edge points too unless the edges are straight: those are left out.
 
     Args:
-        points: where the normals are and other points on the face [P, 3], m.
-        normals: outward, length proportional to the area they stand for [F', 3]; at the first F' points.
+        points: [N, 3], m.
+        triangles: of one face [F, 6].
         part_size: largest extent of the part, m; the tolerance's share that covers single-precision files.
     """
+    ends = points[triangles[:, np.array(TRIANGLE_EDGES)]]
+    middles = points[triangles[:, 3:]]
+    bulge = np.linalg.norm(middles - ends.mean(axis=2), axis=2)
+    curved = bulge > _BULGE * np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=2)
+    chosen = points[np.unique(np.concatenate([triangles[:, :3].ravel(), triangles[:, 3:][curved]]))]
+    normals = area_vectors(points, triangles).reshape(-1, 3) / 6
+    return _fit(chosen, normals, middles.reshape(-1, 3), part_size)
+
+
+def _fit(points: FloatArray, normals: FloatArray, at: FloatArray, part_size: float) -> SurfaceFit | None:
+    """Fit to points, with outward area vectors that stand elsewhere on the face."""
     weights = np.linalg.norm(normals, axis=1)
     total = weights.sum()
     if total <= 0 or len(points) < 3:
@@ -74,43 +94,33 @@ def fit_surface(points: FloatArray, normals: FloatArray, part_size: float) -> Su
         normal = normal if normal @ mean_normal > 0 else -normal
         if np.abs(offsets @ normal).max() <= tolerance:
             return PlaneFit(_vector(normal))
-    return _fit_cylinder(points, normals / np.maximum(weights, 1e-300)[:, None], weights / total, part_size)
+    if len(points) < _FEWEST_FIT_POINTS:
+        return None
+    return _fit_cylinder(points, normals / np.maximum(weights, 1e-300)[:, None], at, weights / total, part_size)
 
 
 def _fit_cylinder(
-    points: FloatArray, unit_normals: FloatArray, weights: FloatArray, part_size: float
+    points: FloatArray, unit_normals: FloatArray, at: FloatArray, weights: FloatArray, part_size: float
 ) -> CylinderFit | None:
     """Axis from the normals, then a least-squares fit of all five parameters, then the tests that it is a cylinder."""
     spread, directions = np.linalg.eigh((unit_normals * weights[:, None]).T @ unit_normals)
-    if spread[0] > 0.03**2 * 4 or spread[1] < 1e-5:
+    if spread[0] > _LEAN**2 or spread[1] < 1e-5:
         return None
     fit = _refine(points[_spread(len(points))], directions[:, 0])
     if fit is None:
         return None
     axis, centre, radius = fit
-    if (weights @ (unit_normals @ axis) ** 2) ** 0.5 > 0.03:
+    # Triangles between points of a cylinder lean a little along its axis, those of a cone a lot.
+    if (weights @ (unit_normals @ axis) ** 2) ** 0.5 > _LEAN:
         return None
-    along, distance, radial = _cylinder_coordinates(points, axis, centre)
-    if distance.min() <= 0.5 * radius:
+    distance, radial = _cylinder_coordinates(points, axis, centre)[1:]
+    if np.abs(distance - radius).max() > _SCATTER * radius + _PART_TOLERANCE * part_size:
         return None
-    cosine = np.einsum("px,px->p", unit_normals, radial[: len(unit_normals)])
-    inward = float(weights @ cosine)
-    turn = float(np.quantile(np.arccos(np.clip(np.abs(cosine), -1, 1)), 0.95))
-    scatter = float(distance.max() - distance.min()) / radius
-    # Flat facets stand off their cylinder by 1 - cos(half the turn); their normals show that turn.
-    if abs(inward) < 0.9 or scatter > 2 * (1 - np.cos(turn)) + 0.005 + _PART_TOLERANCE * part_size / radius:
+    if abs(weights @ np.einsum("px,px->p", unit_normals, _cylinder_coordinates(at, axis, centre)[2])) < 0.9:
         return None
-    length = float(np.ptp(along))
-    if length > 0 and abs(np.polyfit(along, distance, 1)[0]) > 0.01:
-        return None
-    # Around a full turn the radial directions cancel; any direction then shows the whole diameter.
-    middle = radial.mean(axis=0)
-    depth = float(np.ptp(radial @ (middle / max(float(np.linalg.norm(middle)), 1e-300)))) * radius
+    depth = float(np.ptp(radial @ radial.mean(axis=0))) * radius
     if np.std(distance) > 0.1 * depth:
         return None
-    # Vertices of a faceted cylinder lie on it, everything else inside: the far points tell the radius.
-    if scatter > 2e-3:
-        radius = float(np.quantile(distance, 0.98))
     x, y, z = centre.tolist()
     return CylinderFit(positive_direction(axis), (x, y, z), radius)
 
@@ -132,7 +142,7 @@ def _refine(points: FloatArray, axis: FloatArray) -> tuple[FloatArray, FloatArra
         axis = axis + (step[2] * e1 + step[3] * e2) / scale
         axis = axis / np.linalg.norm(axis)
         radius += float(step[4])
-    if abs(axis @ start) < np.cos(np.radians(5.0)) or radius <= 0:
+    if abs(axis @ start) < np.cos(np.radians(10.0)) or radius <= 0:
         return None
     return axis, centre, radius
 

@@ -17,15 +17,14 @@ from surrogate.errors import GeometryError, TooLargeError
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.cell_conversion import add_mid_points
 from surrogate.geometry.element_size import MOST_DEFAULT_POINTS, default_element_size, expected_points
-from surrogate.geometry.faces import MOST_POINTS
 from surrogate.geometry.gmsh_export import MeshSettings, apply_settings, generate
-from surrogate.geometry.saved_mesh import save_arrays
+from surrogate.geometry.mesh_arrays import MOST_POINTS, save_arrays
 from surrogate.geometry.surface_faces import SurfaceFaces, surface_faces
 from surrogate.geometry.surface_files import ClosedSurface, close_surface, read_surface
 
 _TRIANGLE3, _TET4 = 2, 4
-# How far the new surface may stand off the old, by element size: about ten edges around a hole as wide as an element.
-_HAUSDORFF_SHARE = 0.03
+# How far the new surface may stand off the old, by element size: about seven edges around a hole as wide as an element.
+_HAUSDORFF_SHARE = 0.05
 
 
 def main(arguments: list[str]) -> None:
@@ -59,9 +58,9 @@ def _fill(surface: ClosedSurface, faces: SurfaceFaces, size: float | None, way: 
         bounded = surface if way == "keep" else _remeshed(surface, faces, chosen)
         # A surface vertex brings about four points with its edges.
         surface_points = 4 * len(bounded.points)
-        if size is not None or way == "keep" or surface_points < 0.8 * MOST_DEFAULT_POINTS:
+        if size is not None or way == "keep" or surface_points < 0.55 * MOST_DEFAULT_POINTS:
             break
-        chosen *= float(np.clip((surface_points / 12_000) ** 0.5, 1.15, 2.0))
+        chosen *= float(np.clip((surface_points / 9000) ** 0.6, 1.15, 2.5))
     _fill_with_gmsh(bounded, chosen)
     return _current_tets()
 
