@@ -16,6 +16,11 @@ from tests.serving.answers import beam
 
 MESHES = Path(__file__).parent.parent / "meshes"
 RUN = CliRunner()
+VERBS = [
+    "mesh", "solve", "predict", "compare",
+    "campaign", "train", "evaluate", "calibrate", "publish",
+    "serve", "materials", "models",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -37,15 +42,10 @@ def test_help_does_not_load_the_heavy_libraries() -> None:
 
 
 def test_the_verbs_stand_in_pipeline_order() -> None:
-    listed = RUN.invoke(app, ["--help"]).output
-    verbs = ["mesh", "solve", "predict", "compare", "campaign", "train", "serve", "materials", "models"]
-    places = [listed.index(f" {verb} ", listed.index("Commands")) for verb in verbs]
-    assert places == sorted(places)
+    assert [command.callback.__name__ for command in app.registered_commands if command.callback] == VERBS
 
 
-@pytest.mark.parametrize(
-    "verb", ["mesh", "solve", "predict", "compare", "campaign", "train", "serve", "materials", "models"]
-)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_shows_an_example(verb: str) -> None:
     result = RUN.invoke(app, [verb, "--help"])
     assert result.exit_code == 0 and f"surrogate {verb}" in result.output.split("Example:")[1]

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse
 
 from api.context import Context, ContextOf
 from api.errors import ConflictError, DescribedError, declared
-from api.routes.waiting import finished
+from api.routes.waiting import Prefer, finished, preferred_wait_s
 from api.schemas import FaceList, FaceView, MeshView, ProblemDetails
 from api.storage import UNFINISHED, MeshRow
 from api.work import job_of, mesh_file, upload_file
@@ -67,6 +67,7 @@ async def upload(
         str | None, Form(max_length=16, description="unit of the coordinates; needed where the format carries none")
     ] = None,
     element_size_m: Annotated[float | None, Form(description="wanted element size, m; default chosen")] = None,
+    prefer: Prefer = None,
 ) -> MeshView:
     """Meshes a part. The same content, unit and element size again is answered with the mesh that there is."""
     if element_size_m is not None and not (math.isfinite(element_size_m) and element_size_m > 0):
@@ -74,7 +75,9 @@ async def upload(
     name = PurePosixPath((file.filename or "part").replace("\\", "/")).name[:255]
     unit = (length_unit or "").strip() or None
     row, created = await run_in_threadpool(_take_in, context, file.file, name, unit, element_size_m)
-    row = await finished(lambda: context.records.mesh(row.id), context.settings.mesh_wait_s)
+    wait_s = preferred_wait_s(prefer, context.settings.max_wait_s)
+    patience_s = context.settings.mesh_wait_s if wait_s is None else wait_s
+    row = await finished(lambda: context.records.mesh(row.id), patience_s)
     if row.status == "failed":
         raise DescribedError(ProblemDetails.model_validate(row.error))
     response.headers["Location"] = f"{router.prefix}/{row.id}"
@@ -86,9 +89,10 @@ async def upload(
 
 
 @router.get("/{mesh_id}", responses=declared(404), summary="A part")
-def read(context: ContextOf, mesh_id: str) -> MeshView:
+async def read(context: ContextOf, mesh_id: str, prefer: Prefer = None) -> MeshView:
     """Status and sizes; `error` tells why a part could not be meshed."""
-    return view(context.records.mesh(mesh_id))
+    wait_s = preferred_wait_s(prefer, context.settings.max_wait_s) or 0
+    return view(await finished(lambda: context.records.mesh(mesh_id), wait_s))
 
 
 @router.get(

@@ -12,7 +12,7 @@ from api.batching import answer_bytes
 from api.context import Context, ContextOf
 from api.errors import ConflictError, NotFoundError, declared
 from api.routes.meshes import ready_mesh
-from api.routes.waiting import finished, preferred_wait_s
+from api.routes.waiting import Prefer, finished, preferred_wait_s
 from api.schemas import PredictionList, PredictionRequest, PredictionStatus, PredictionView
 from api.storage import UNFINISHED, PredictionRow
 from api.work import job_of
@@ -20,7 +20,6 @@ from surrogate import InputError, TooLargeError, build_problem, list_models
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 
-Prefer = Annotated[str | None, Header(description="`wait=5` answers with the result if it is there in 5 s (RFC 7240)")]
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=200, description="the same key and body again answer with the first prediction"),
@@ -160,10 +159,10 @@ async def _answered(
     context: Context, row: PredictionRow, response: Response, prefer: str | None, location: str | None, done_status: int
 ) -> PredictionView:
     """The prediction after the preferred wait, with the headers that tell the client how to go on."""
-    wait_s = preferred_wait_s(prefer)
+    wait_s = preferred_wait_s(prefer, context.settings.max_wait_s)
     if wait_s is not None:
-        row = await finished(lambda: context.records.prediction(row.id), min(wait_s, context.settings.max_wait_s))
-        response.headers["Preference-Applied"] = f"wait={wait_s}"
+        row = await finished(lambda: context.records.prediction(row.id), wait_s)
+        response.headers["Preference-Applied"] = f"wait={wait_s:g}"
     if location is not None:
         response.headers["Location"] = location
     if row.status in UNFINISHED:

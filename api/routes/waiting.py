@@ -4,13 +4,16 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
+from fastapi import Header
 from fastapi.concurrency import run_in_threadpool
 
 from api.storage import UNFINISHED, Row
 
 RowT = TypeVar("RowT", bound=Row)
+
+Prefer = Annotated[str | None, Header(description="`wait=5` answers with the result if it is there in 5 s (RFC 7240)")]
 
 _FIRST_LOOK_S = 0.02
 _LONGEST_PAUSE_S = 0.25
@@ -32,7 +35,7 @@ async def finished(read: Callable[[], RowT], seconds: float) -> RowT:
         pause = min(pause * 1.3, _LONGEST_PAUSE_S)
 
 
-def preferred_wait_s(prefer: str | None) -> int | None:
-    """Seconds of `Prefer: wait=5` (RFC 7240), None where there is none."""
+def preferred_wait_s(prefer: str | None, most_s: float) -> float | None:
+    """Seconds of `Prefer: wait=5` (RFC 7240) up to a limit, None where there is none."""
     found = _WAIT.search(prefer or "")
-    return int(found[1]) if found else None
+    return min(float(found[1]), most_s) if found else None

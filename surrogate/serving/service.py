@@ -211,6 +211,12 @@ def _calibrated(
     )
 
 
+def domain_features_of(problem: Problem, answer: Fields, model: str | None = None) -> FloatArray:
+    """Features of a problem and its predicted answer, in the order of `domain.FEATURES`."""
+    item = _prepare(problem, _load(find_model(model), "cpu"), lambda stage, done: None)
+    return problem_features(item.graph, item.fields, problem, answer.histories)
+
+
 def problem_features(
     graph: PartGraph, fields: AnchorFields, problem: Problem, histories: Sequence[HistoryFields]
 ) -> FloatArray:

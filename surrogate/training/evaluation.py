@@ -20,9 +20,11 @@ from surrogate.data.simulation_file import load_simulation
 from surrogate.data.splits import Split, SplitRule
 from surrogate.errors import InputError
 from surrogate.fields import FloatArray, HistoryFields, IntArray
+from surrogate.model.checkpoint import read_description
 from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.error_norms import history_difference
 from surrogate.serving.calibration import STEP_SCALARS, TOTALS
+from surrogate.serving.registry import find_model
 from surrogate.serving.service import predict
 from surrogate.training.baselines import PASSES, elastic_only, local_anchor, stored_truth, with_passes
 
@@ -99,7 +101,6 @@ def evaluate(
     split: Split = "test",
     left_out_family: str | None = None,
     limit: int | None = None,
-    local_factor: float = 1.0,
     workers: int = 2,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
@@ -111,7 +112,6 @@ def evaluate(
         split: which parts.
         left_out_family: as in training.
         limit: at most so many parts.
-        local_factor: the factor of the fitted local anchor.
         workers: processes.
         progress: called with parts done and in all.
 
@@ -121,7 +121,9 @@ def evaluate(
     entries = open_dataset(data).split(split, SplitRule(left_out_family)).entries[:limit]
     if not entries:
         raise InputError(f"no {split} parts in {data.name!r}; run a larger campaign")
-    one = partial(evaluate_part, model=model, local_factor=local_factor)
+    fitted = read_description(find_model(model)).get("local_factor", 1.0)
+    assert isinstance(fitted, float)
+    one = partial(evaluate_part, model=model, local_factor=fitted)
     results = []
     for result in in_processes(one, [entry.path for entry in entries], workers):
         results.append(result)
@@ -242,6 +244,29 @@ def table_text(evaluation: Evaluation) -> str:
         cells = [f"{100 * metrics[m][0]:.1f} / {100 * metrics[m][1]:.1f}" for m in shown]
         lines.append(f"| {method} | " + " | ".join(cells) + f" | {evaluation.seconds[method]:.2f} |")
     return "\n".join(lines)
+
+
+def evaluation_text(evaluation: Evaluation) -> str:
+    """The table with what it is of, and the coverage of the intervals."""
+    coverage = ", ".join(f"{name} {100 * share:.0f} %" for name, share in evaluation.coverage.items())
+    return (
+        f"{evaluation.parts} parts, {evaluation.histories} histories that yield; relative errors in per cent, "
+        f"median / 90th percentile\n{table_text(evaluation)}\n"
+        f"true values in their 90 % interval: {coverage or 'not calibrated'}\n"
+        f"parts judged inside of the training domain: {100 * evaluation.inside:.0f} %"
+    )
+
+
+def load_evaluation(path: Path) -> Evaluation:
+    """Read what `save_evaluation` wrote.
+
+    Raises:
+        InputError: not an evaluation.
+    """
+    try:
+        return Evaluation(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path.name} is not an evaluation ({error}); run `surrogate evaluate --out` again") from error
 
 
 def save_evaluation(evaluation: Evaluation, path: Path) -> None:

@@ -16,7 +16,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # Of the real kind but untrained: what is tested here is the way of a problem, not its answer.
     save_checkpoint(directory / "untrained", GraphJepa(ModelConfig()), {"version": "0"})
     running = Server(
-        directory, model=str(directory / "untrained"), max_upload_bytes="2000000", max_answer_bytes="30000000"
+        directory, model=str(directory / "untrained"), max_upload_bytes="2000000", max_answer_bytes="60000000"
     )
     running.start()
     yield running

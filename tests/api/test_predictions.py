@@ -67,7 +67,7 @@ def test_other_mistakes_are_told_at_once(client: httpx.Client, mesh_id: str) -> 
 
 
 def test_an_answer_that_would_not_fit_is_refused(client: httpx.Client, mesh_id: str) -> None:
-    """The fixture allows 30 MB: enough for one history of six steps on this mesh, not for ten."""
+    """The fixture allows 60 MB: enough for one history of six steps on this mesh, not for ten."""
     steps = {"pull": [0.25, 0.5, 0.75, 1.0, 0.5, 0.0]}
     many = [{"name": f"h{number}", "factors": steps} for number in range(10)]
     assert "10 load histories" in refused(ask(client, problem(mesh_id, load_histories=many)), 413)

@@ -1,0 +1,26 @@
+"""The command line, verbs in pipeline order. Heavy libraries are imported where a verb needs them.
+
+Results go to standard output, progress and errors to standard error. Exit codes: 0 done; 1 a limit is breached;
+2 the input is wrong; 3 infrastructure; 4 inconclusive.
+"""
+
+import typer
+
+from surrogate.cli.answering import compare, mesh, predict, solve
+from surrogate.cli.model_making import calibrate, campaign, evaluate, publish, train
+from surrogate.cli.operating import materials, models, serve
+
+app = typer.Typer(
+    name="surrogate",
+    help="Elastoplastic load histories of parts: a reference FEM solver and a world model that predicts its answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for _verb in (
+    mesh, solve, predict, compare,
+    campaign, train, evaluate, calibrate, publish,
+    serve, materials, models,
+):  # fmt: skip
+    app.command()(_verb)

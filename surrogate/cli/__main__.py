@@ -1,0 +1,5 @@
+"""`python -m surrogate.cli`."""
+
+from surrogate.cli import app
+
+app()

@@ -1,0 +1,101 @@
+"""A trained, calibrated and evaluated model becomes one that ships: weights, description, card."""
+
+import hashlib
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from surrogate.errors import InputError
+from surrogate.model.checkpoint import (
+    DESCRIPTION,
+    WEIGHTS,
+    load_checkpoint,
+    parameter_count,
+    read_description,
+    write_description,
+)
+from surrogate.serving.registry import CARD, SHIPPED
+from surrogate.training.evaluation import Evaluation, table_text
+
+LARGEST_BYTES = 10_000_000
+EVALUATION = "evaluation.json"
+
+
+def publish(model: Path, evaluation: Evaluation, *, name: str, summary: str, destination: Path = SHIPPED) -> Path:
+    """Copy a model to where it ships from and write its card.
+
+    Args:
+        model: folder of the trained and calibrated model.
+        evaluation: on test parts.
+        name: how predictions name it.
+        summary: one sentence.
+        destination: where models ship from.
+
+    Returns:
+        The shipped model's folder.
+
+    Raises:
+        InputError: not calibrated, or over the size that ships.
+    """
+    description = read_description(model)
+    if "calibration" not in description or "domain" not in description:
+        raise InputError(f"the model in {model.name!r} is not calibrated; run `surrogate calibrate` first")
+    size = (model / WEIGHTS).stat().st_size
+    if size > LARGEST_BYTES:
+        raise InputError(f"weights of {size / 1e6:.1f} MB are over the {LARGEST_BYTES / 1e6:.0f} MB that ship")
+    folder = destination / name
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(model / WEIGHTS, folder / WEIGHTS)
+    digest = hashlib.sha256((model / WEIGHTS).read_bytes()).hexdigest()
+    version = f"{datetime.now(UTC):%Y.%m.%d}-{digest[:8]}"
+    write_description(folder, {**description, "version": version, "summary": summary, "sha256": digest})
+    (folder / EVALUATION).write_text(json.dumps(evaluation.as_json(), indent=1) + "\n")
+    (folder / CARD).write_text(card_text(folder, evaluation))
+    return folder
+
+
+def card_text(folder: Path, evaluation: Evaluation) -> str:
+    """The model card, from the description and the evaluation."""
+    description = read_description(folder)
+    training, collapse, config = description["training"], description["collapse"], description["model"]
+    assert isinstance(training, dict) and isinstance(collapse, dict) and isinstance(config, dict)
+    count = parameter_count(load_checkpoint(folder).model)
+    coverage = "\n".join(f"| {scalar} | {100 * share:.1f} % |" for scalar, share in evaluation.coverage.items())
+    monitors = "\n".join(f"| {monitor} | {value:.2f} |" for monitor, value in collapse.items())
+    return f"""# {folder.name}, version {description["version"]}
+
+{description["summary"]}
+
+- Graph JEPA, {count:,} parameters, {config["tokens"]} tokens of width {config["width"]}; sizes and training settings in
+  [{DESCRIPTION}]({DESCRIPTION}), weights in [{WEIGHTS}]({WEIGHTS}) (sha256 {description["sha256"]}).
+- Trained for {description["step"]} steps: grounding on plastic strain and scalars,
+  {training["latent_weight"]:g} x latent prediction, {training["collapse_weight"]:g} x variance-covariance.
+- For: small-strain J2 plasticity with linear isotropic hardening, quasi-static load histories, parts like those it was
+  trained on. The domain check tells where a problem is unlike them; the interval tells how wrong answers there may be.
+- Not for: large displacement, contact, kinematic hardening, softening, fatigue life. The mesh decides the elastic
+  answer; the model cannot be better than it.
+
+## Errors on {evaluation.parts} test parts, {evaluation.histories} histories that yield
+
+Relative errors, median / 90th percentile, per cent, against FEM on the same mesh. No test part was used for training,
+for choosing or for calibration. Seconds are for all histories of a part, the elastic anchor not counted.
+
+{table_text(evaluation)}
+
+## Coverage of the 90 % intervals on the same parts
+
+| scalar | true values inside |
+| --- | --- |
+{coverage}
+
+{100 * evaluation.inside:.0f} % of these parts are judged to be inside of the training domain.
+
+## Latent space on validation parts
+
+| monitor | value |
+| --- | --- |
+{monitors}
+
+Alarms: rank within a part below 2, dynamic share below 0.15, shuffled ratio not above 1, drift above 2.
+"""
