@@ -10,6 +10,7 @@ import numpy as np
 from surrogate.fields import Collapse, FloatArray, HistoryFields, HistoryScalars, StepScalars
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.invariants import to_last, von_mises
+from surrogate.physics.peak import is_new_peak
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_functions
@@ -109,11 +110,9 @@ class HistoryRecorder:
         scalars = state_scalars(self._anchor.system, self._positions, snapshot, residual)
         self._scalars.append(scalars)
         plastic, stress = float(scalars.peak_plastic_strain[0]), float(scalars.peak_von_mises_pa[0])
-        previous = self._peak
-        grown = plastic > previous[0] * (1 + 1e-12) and plastic > 0
-        is_peak = grown or (plastic == 0 and stress > previous[1])
+        is_peak = is_new_peak(plastic, stress, *self._peak)
         if is_peak:
-            self._peak = (max(plastic, previous[0]), stress)
+            self._peak = (plastic, stress)
         if self._keep_all:
             self._kept.append(snapshot)
         else:

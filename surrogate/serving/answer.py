@@ -17,6 +17,7 @@ from surrogate.model.local_state import plastic_state
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.equilibrium import equilibrate, yield_violation_force
 from surrogate.physics.invariants import to_last
+from surrogate.physics.peak import is_new_peak
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.recorder import Snapshot, history_scalars, join_scalars, quadrature_points, state_scalars
@@ -57,20 +58,18 @@ def elastic_steps(fields: AnchorFields, factors: FloatArray, problem: Problem) -
 def decoded_states(problem: Problem, actions: Tensor, exact: BoolArray, *, every: bool) -> IntArray:
     """The states whose fields are decoded [S, 2]: every step, or each history's peak step and last step.
 
-    The peak step is the first at which the local anchor's largest plastic strain is final; of an elastic history, the
-    step of its largest elastic stress.
+    The peak step is found by the rule of `physics.peak` from the local anchor at the tokens' hottest points.
     """
     states = []
     for i, history in enumerate(problem.load_histories):
         steps = len(history.factors)
-        plastic = actions[i, :steps, :, 5].amax(dim=1).numpy()
+        plastic = actions[i, :steps, :, 5].amax(dim=1).expm1().numpy() * ~exact[i, :steps]
         stress = actions[i, :steps, :, 0].amax(dim=1).numpy()
-        final = plastic.max()
-        peak = (
-            int(np.argmax(plastic >= final * (1 - 1e-6)))
-            if final > 0 and not exact[i, steps - 1]
-            else int(stress.argmax())
-        )
+        peak, held = 0, (-1.0, -1.0)
+        for step in range(steps):
+            level = float(plastic[step]), float(stress[step])
+            if is_new_peak(*level, *held):
+                peak, held = step, level
         chosen = range(steps) if every else sorted({peak, steps - 1})
         states += [(i, step) for step in chosen]
     return np.array(states, dtype=np.int64)
