@@ -118,7 +118,9 @@ def _fit_cylinder(
         return None
     if abs(weights @ np.einsum("px,px->p", unit_normals, _cylinder_coordinates(at, axis, centre)[2])) < 0.9:
         return None
-    depth = float(np.ptp(radial @ radial.mean(axis=0))) * radius
+    # A shallow arc is a cylinder only if it bulges much more than its points scatter.
+    towards = radial.mean(axis=0)
+    depth = float(np.ptp(radial @ towards)) * radius if np.linalg.norm(towards) > 0.5 else radius
     if np.std(distance) > 0.1 * depth:
         return None
     x, y, z = centre.tolist()

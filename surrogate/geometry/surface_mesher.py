@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import gmsh
-import mmgpy
 import numpy as np
 
 from surrogate.errors import GeometryError, TooLargeError
@@ -67,6 +66,8 @@ def _fill(surface: ClosedSurface, faces: SurfaceFaces, size: float | None, way: 
 
 def _remeshed(surface: ClosedSurface, faces: SurfaceFaces, size: float) -> ClosedSurface:
     """The surface meshed anew, finer where it is curved, with the borders of its faces kept."""
+    import mmgpy
+
     mesh = mmgpy.MmgMeshS(surface.points, surface.triangles)
     borders = faces.borders()
     if len(borders):
