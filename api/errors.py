@@ -22,6 +22,7 @@ from surrogate import (
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = "5"
+_LONGEST_PATH = 120
 
 log = structlog.get_logger()
 
@@ -93,6 +94,7 @@ def _validation_problem(error: RequestValidationError) -> ProblemDetails:
         path = ""
         for part in finding["loc"]:
             path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        path = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
         findings.append({"path": path, "detail": str(finding["msg"])})
     shown = "; ".join(f"{finding['path']}: {finding['detail']}" for finding in findings[:5])
     return ProblemDetails(

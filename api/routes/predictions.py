@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic_core import PydanticSerializationError
 
 from api.batching import answer_bytes
 from api.context import Context, ContextOf
@@ -174,7 +175,10 @@ async def _answered(
 
 def _take_in(context: Context, request: PredictionRequest, key: str | None) -> tuple[PredictionRow, bool]:
     """The row of a request, and whether it is new; a new one is being answered."""
-    text = request.model_dump_json()
+    try:
+        text = request.model_dump_json()
+    except PydanticSerializationError:
+        raise InputError("the request holds text that is not Unicode (half of a surrogate pair); remove it") from None
     if key is not None and (earlier := context.records.prediction_of_key(key)) is not None:
         return _same(earlier, text, key), False
     mesh_row = context.records.mesh(request.mesh)

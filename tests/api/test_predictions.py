@@ -63,7 +63,32 @@ def test_other_mistakes_are_told_at_once(client: httpx.Client, mesh_id: str) -> 
     assert "fidelity" in refused(ask(client, problem(mesh_id, fidelity="guess")), 422)
     assert "../models" in refused(ask(client, problem(mesh_id, fidelity="surrogate", model="../models")), 422)
     refused(ask(client, problem("no-such-mesh")), 404)
-    refused(client.post("/v1/predictions", content=b"{", headers={"Content-Type": "application/json"}), 422)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"{", 422),
+        (b"[]", 422),
+        (b'{"a":' * 100_000, 400),
+        (b'{"mesh": "\xff"}', 400),
+        (b'{"mesh": 1e999}', 422),
+    ],
+    ids=["cut", "list", "deep", "not utf-8", "infinite"],
+)
+def test_a_body_that_is_no_problem_is_refused(client: httpx.Client, content: bytes, status: int) -> None:
+    refused(client.post("/v1/predictions", content=content, headers={"Content-Type": "application/json"}), status)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("25.0", "NaN"), ("25.0", "1e999"), ("25.0", '"25"'), ("lug", "\\ud800")],
+    ids=["nan", "infinite", "text", "half a character"],
+)
+def test_values_that_json_lets_through_are_refused(client: httpx.Client, mesh_id: str, old: str, new: str) -> None:
+    cases = [{"name": "pull", "loads": [{"faces": {"name": "lug"}, "force_n": [25.0, 0.0, 0.0]}]}]
+    content = json.dumps(problem(mesh_id, load_cases=cases)).replace(old, new)
+    refused(client.post("/v1/predictions", content=content, headers={"Content-Type": "application/json"}), 422)
 
 
 def test_an_answer_that_would_not_fit_is_refused(client: httpx.Client, mesh_id: str) -> None:
