@@ -70,13 +70,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         CheckpointError: no model there, a damaged one, or one of another version.
     """
     description = read_description(folder)
-    sizes = description.get("model")
-    known = {f.name: f.type for f in fields(ModelConfig)}
-    if not isinstance(sizes, dict) or set(sizes) != set(known):
-        raise CheckpointError(
-            f"the model in {folder.name!r} has sizes this version does not know; install a matching one"
-        )
-    model = GraphJepa(ModelConfig(**sizes))
+    model = _built(description.get("model"), folder)
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -87,6 +81,16 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return Checkpoint(model, description)
+
+
+def _built(sizes: object, folder: Path) -> GraphJepa:
+    unknown = f"the model in {folder.name!r} has sizes this version does not know; install a matching one"
+    if not isinstance(sizes, dict) or set(sizes) != {f.name for f in fields(ModelConfig)}:
+        raise CheckpointError(unknown)
+    try:
+        return GraphJepa(ModelConfig(**sizes))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{unknown} ({error})") from error
 
 
 def parameter_count(model: torch.nn.Module) -> int:
