@@ -16,15 +16,18 @@ _FILE_BYTES = 8 << 30
 
 def _limit(cpu_s: int, memory_bytes: int) -> None:
     """Limits that the child cannot raise again: seconds of CPU, bytes of address space, no core file."""
-    for kind, value in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, cpu_s),
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_FSIZE, _FILE_BYTES),
+    for kind, value, grace in (
+        (resource.RLIMIT_CORE, 0, 0),
+        # At the soft limit comes SIGXCPU, which tells what happened; at the hard one SIGKILL.
+        (resource.RLIMIT_CPU, cpu_s, 2),
+        (resource.RLIMIT_AS, memory_bytes, 0),
+        (resource.RLIMIT_FSIZE, _FILE_BYTES, 0),
     ):
         hard = resource.getrlimit(kind)[1]
-        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (allowed, allowed))
+        unlimited = hard == resource.RLIM_INFINITY
+        resource.setrlimit(
+            kind, (value if unlimited else min(value, hard), value + grace if unlimited else min(value + grace, hard))
+        )
 
 
 def _enter_package_bare() -> None:

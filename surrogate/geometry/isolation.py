@@ -33,6 +33,7 @@ def run_isolated(
     *,
     timeout_s: float,
     memory_bytes: int,
+    cpu_s: float | None = None,
     subject: str = "",
     death: type[SurrogateError] = InfrastructureError,
 ) -> None:
@@ -46,6 +47,7 @@ def run_isolated(
         arguments: its `sys.argv[1:]`.
         timeout_s: the whole process group is killed after this time, s.
         memory_bytes: limit on its address space; VTK and gmsh map far more than they use.
+        cpu_s: limit on its CPU time, s; twice the timer by default. On a busy machine it is the fairer limit.
         subject: what it works on, as named in error messages (a file name).
         death: error to raise when the child dies, hangs, or raises what it does not mean to.
 
@@ -55,7 +57,7 @@ def run_isolated(
     """
     with tempfile.TemporaryDirectory(prefix="isolated-") as directory:
         error_file = Path(directory) / "error.json"
-        limits = [str(math.ceil(2 * timeout_s) + 5), str(memory_bytes)]
+        limits = [str(math.ceil(2 * timeout_s if cpu_s is None else cpu_s)), str(memory_bytes)]
         command = [sys.executable, "-P", str(_CHILD), str(error_file), *limits, module, *arguments]
         with (Path(directory) / "output.txt").open("w+b") as output:
             code = _wait(command, output.fileno(), timeout_s)
@@ -111,8 +113,8 @@ def _failure(
         if name == "MemoryError":
             gigabytes = memory_bytes / 2**30
             return death(f"{what}: needs more than the limit of {gigabytes:.1f} GiB of memory; use a coarser mesh")
-        return death(f"{what}: reading failed: {name}: {message}; the file may be damaged, export it again")
+        return death(f"{what}: failed: {name}: {message}; the file may be damaged, export it again")
     if code == -signal.SIGXCPU:
         return death(f"{what}: used up its limit of CPU time; simplify the part or use a larger element size")
     reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return death(f"{what}: the process that reads it crashed ({reason}); the file may be damaged, export it again")
+    return death(f"{what}: the process that works on it crashed ({reason}); the file may be damaged, export it again")

@@ -260,4 +260,4 @@ def test_limits(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_reader_that_takes_too_long_is_stopped(samples: Path) -> None:
     with pytest.raises(GeometryError, match="no result after"):
-        load_part(samples / "linear.msh", length_unit="mm", timeout_s=0.01)
+        load_part(samples / "linear.msh", length_unit="mm", timeout_s=0.005)
