@@ -10,6 +10,7 @@ import numpy as np
 from surrogate.fields import FloatArray
 from surrogate.physics.elastic import ElasticSystem
 from surrogate.physics.invariants import deviator, tensor_norm
+from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import SQRT_2_3, PlasticState, elastic_stress
 
 
@@ -41,13 +42,22 @@ def equilibrate(system: ElasticSystem, forces: FloatArray, plastic_strain: Float
     return Equilibrated(unknowns, elastic_stress(system.strain(unknowns) - plastic_strain, system.material))
 
 
-def yield_violation_force(system: ElasticSystem, stress: FloatArray, state: PlasticState) -> FloatArray:
-    """Norm of the nodal forces that projecting the stress on the yield surface sets free [R], N.
+def return_to_yield(stress: FloatArray, state: PlasticState, material: Material) -> FloatArray:
+    """The nearest stress that the material can carry: the deviator scaled back to the yield surface where it is over.
+
+    Args:
+        stress: [6, ...], Pa.
+        state: plastic state, same trailing shape; its equivalent plastic strain sets the size of the surface.
+        material: the law.
+    """
+    radius = SQRT_2_3 * (material.yield_strength_pa + material.hardening_modulus_pa * state.equivalent)
+    shape = deviator(stress)
+    return stress - np.maximum(1 - radius / np.maximum(tensor_norm(shape), 1e-30), 0.0) * shape
+
+
+def imbalance(system: ElasticSystem, equilibrated: FloatArray, admissible: FloatArray) -> FloatArray:
+    """Norm of the nodal forces that going from an equilibrated stress to an admissible one sets free [R], N.
 
     Zero for a state that is both in equilibrium and within yield: the label-free error of an equilibrated answer.
     """
-    radius = SQRT_2_3 * (system.material.yield_strength_pa + system.material.hardening_modulus_pa * state.equivalent)
-    shape = deviator(stress)
-    norm = tensor_norm(shape)
-    excess = np.maximum(1 - radius / np.maximum(norm, 1e-30), 0.0) * shape
-    return np.asarray(np.linalg.norm(system.internal_force(excess), axis=0))
+    return np.asarray(np.linalg.norm(system.internal_force(equilibrated - admissible), axis=0))

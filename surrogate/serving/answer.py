@@ -15,7 +15,7 @@ from surrogate.model.decoder import PlasticField, TokenScalars
 from surrogate.model.graph import PartGraph
 from surrogate.model.local_state import plastic_state
 from surrogate.physics.elastic import ElasticAnchor
-from surrogate.physics.equilibrium import equilibrate, yield_violation_force
+from surrogate.physics.equilibrium import equilibrate, imbalance, return_to_yield
 from surrogate.physics.invariants import to_last
 from surrogate.physics.peak import is_new_peak
 from surrogate.physics.plasticity import PlasticState
@@ -94,7 +94,7 @@ def assemble_histories(
 def _equilibrated(
     problem: Problem, anchor: ElasticAnchor, graph: PartGraph, states: PredictedStates
 ) -> tuple[list[Snapshot], list[float]]:
-    """Displacement and stress of every decoded state, and its equilibrium residual."""
+    """Every decoded state: displacement in equilibrium, stress brought back to yield, and the imbalance of that."""
     system = anchor.system
     points = system.volumes.size
     chunk = max(1, _CHUNK // points)
@@ -107,11 +107,12 @@ def _equilibrated(
         state = plastic_state(field, graph, problem.material, points)
         factors = np.stack([problem.load_histories[h].factors[t] for h, t in rows], axis=1)  # [K, S]
         found = equilibrate(system, anchor.forces @ factors, state.plastic_strain)
-        violation = yield_violation_force(system, found.stress, state)
+        stress = return_to_yield(found.stress, state, problem.material)
+        violation = imbalance(system, found.stress, stress)
         for column, (history, step) in enumerate(rows):
             reference = np.linalg.norm(anchor.forces @ problem.load_histories[history].factors.T, axis=0).max()
             own = PlasticState(state.plastic_strain[:, :, column], state.equivalent[:, column])
-            snapshots.append(Snapshot(int(step), found.unknowns[:, column], found.stress[:, :, column], own))
+            snapshots.append(Snapshot(int(step), found.unknowns[:, column], stress[:, :, column], own))
             residuals.append(float(violation[column] / max(reference, 1e-300)))
     return snapshots, residuals
 

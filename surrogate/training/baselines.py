@@ -11,7 +11,7 @@ from surrogate.data.simulation_file import Simulation
 from surrogate.fields import FloatArray, HistoryFields
 from surrogate.model.anchor_path import local_path
 from surrogate.physics.elastic import ElasticAnchor
-from surrogate.physics.equilibrium import equilibrate
+from surrogate.physics.equilibrium import equilibrate, return_to_yield
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.recorder import HistoryRecorder, Snapshot, quadrature_points
@@ -20,13 +20,19 @@ from surrogate.physics.solver import SolverSettings, solve_histories
 PASSES = (1, 2, 3)
 
 
-def equilibrated_history(anchor: ElasticAnchor, history: LoadHistory, state: PlasticState) -> HistoryFields:
-    """One history from the plastic state at each of its steps (trailing shape [P, T]), each equilibrated once."""
+def equilibrated_history(
+    anchor: ElasticAnchor, history: LoadHistory, state: PlasticState, *, admissible: bool = False
+) -> HistoryFields:
+    """One history from the plastic state at each of its steps (trailing shape [P, T]), each equilibrated once.
+
+    With `admissible` the stress is brought back to the yield surface, as the world model's is.
+    """
     found = equilibrate(anchor.system, anchor.forces @ history.factors.T, state.plastic_strain)
+    stress = return_to_yield(found.stress, state, anchor.system.material) if admissible else found.stress
     recorder = HistoryRecorder(anchor, history, quadrature_points(anchor.system), keep_all=True)
     for step in range(len(history.factors)):
         own = PlasticState(state.plastic_strain[:, :, step], state.equivalent[:, step])
-        recorder.record(Snapshot(step, found.unknowns[:, step], found.stress[:, :, step], own), 0.0)
+        recorder.record(Snapshot(step, found.unknowns[:, step], stress[:, :, step], own), 0.0)
     return recorder.finish(None)
 
 
@@ -46,7 +52,7 @@ def local_anchor(anchor: ElasticAnchor, problem: Problem, factor: float = 1.0) -
         steps = list(local_path(anchor.strain, history.factors[None], problem.material))
         strain = factor * np.concatenate([step.state.plastic_strain for step in steps], axis=-1)
         equivalent = factor * np.concatenate([step.state.equivalent for step in steps], axis=-1)
-        answers.append(equilibrated_history(anchor, history, PlasticState(strain, equivalent)))
+        answers.append(equilibrated_history(anchor, history, PlasticState(strain, equivalent), admissible=True))
     return tuple(answers)
 
 

@@ -5,8 +5,9 @@ import pytest
 
 from surrogate.fields import FloatArray, HistoryFields
 from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
-from surrogate.physics.equilibrium import equilibrate, yield_violation_force
+from surrogate.physics.equilibrium import equilibrate, imbalance, return_to_yield
 from surrogate.physics.invariants import to_first, to_last
+from surrogate.physics.invariants import von_mises
 from surrogate.physics.plasticity import PlasticState, elastic_stress
 from surrogate.physics.problem import LoadCase, LoadHistory, Pressure, Problem, Traction
 from surrogate.physics.solver import SolverSettings, solve
@@ -94,7 +95,19 @@ def test_the_yield_violation_is_nothing_for_a_solution_and_grows_with_the_error(
     for share in (1.0, 0.9, 0.6):
         state = PlasticState(share * exact, share * equivalent)
         found = equilibrate(anchor.system, forces, state.plastic_strain)
-        violation.append(yield_violation_force(anchor.system, found.stress, state)[0])
+        stress = return_to_yield(found.stress, state, STEEL)
+        violation.append(imbalance(anchor.system, found.stress, stress)[0])
     scale = float(np.linalg.norm(forces, axis=0).max())
     assert violation[0] < 1e-6 * scale
     assert 1e-4 * scale < violation[1] < violation[2]
+
+
+def test_a_stress_brought_back_to_yield_is_on_the_surface_and_keeps_its_pressure() -> None:
+    generator = np.random.default_rng(2)
+    stress = generator.normal(size=(6, 50)) * STEEL.yield_strength_pa
+    state = PlasticState(np.zeros((6, 50)), generator.random(50) * 1e-2)
+    surface = STEEL.yield_strength_pa + STEEL.hardening_modulus_pa * state.equivalent
+    returned = return_to_yield(stress, state, STEEL)
+    # Round-off of a square root of squares.
+    np.testing.assert_allclose(von_mises(returned), np.minimum(von_mises(stress), surface), rtol=1e-12)
+    np.testing.assert_allclose(returned[:3].sum(axis=0), stress[:3].sum(axis=0), atol=1e-9 * surface.max())
