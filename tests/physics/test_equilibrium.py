@@ -6,8 +6,7 @@ import pytest
 from surrogate.fields import FloatArray, HistoryFields
 from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
 from surrogate.physics.equilibrium import equilibrate, imbalance, return_to_yield
-from surrogate.physics.invariants import to_first, to_last
-from surrogate.physics.invariants import von_mises
+from surrogate.physics.invariants import to_first, to_last, von_mises
 from surrogate.physics.plasticity import PlasticState, elastic_stress
 from surrogate.physics.problem import LoadCase, LoadHistory, Pressure, Problem, Traction
 from surrogate.physics.solver import SolverSettings, solve
