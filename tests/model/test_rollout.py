@@ -1,0 +1,107 @@
+"""Rolling out in batches and decoding in chunks gives the numbers of one part and one state at a time."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+from surrogate.model import rollout
+from surrogate.model.anchor_path import anchor_fields
+from surrogate.model.decoder import TokenScalars
+from surrogate.model.graph import build_part_graph
+from surrogate.model.local_state import displacement_reference, local_states, token_actions
+from surrogate.model.rollout import PartRequest, RolledPart, decode, roll_out
+from surrogate.physics.elastic import elastic_anchor
+from surrogate.physics.problem import Problem
+from tests.model.parts import CLIMB, MILD, SWING, shared_lively_model, wedge_mesh, wedge_problem
+from tests.model.test_local_state import EVERY, FACTORS, FIELDS, GRAPH
+
+CPU = torch.device("cpu")
+# Sums of a few dozen single-precision products, in another order.
+SINGLE = 1e-4
+
+
+def request_of(problem: Problem) -> PartRequest:
+    anchor = anchor_fields(elastic_anchor(problem))
+    factors = np.stack([history.factors for history in problem.load_histories])
+    graph = build_part_graph(problem, anchor, factors.reshape(-1, factors.shape[2]), 8, 0.6)
+    actions = token_actions(graph, anchor, factors)
+    return PartRequest(graph, actions, displacement_reference(anchor, factors, actions)[0])
+
+
+REQUESTS = (
+    request_of(wedge_problem((CLIMB, SWING))),
+    request_of(wedge_problem((MILD,))),  # shorter
+    request_of(wedge_problem((SWING,), wedge_mesh((3, 2, 1), slope=0.2))),
+)
+
+
+def assert_same(one: RolledPart, other: RolledPart, tolerance: float = SINGLE) -> None:
+    for name in ("tokens", "geometry", "cells"):
+        torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=tolerance, atol=tolerance)
+    for field in fields(TokenScalars):
+        found, expected = getattr(one.scalars, field.name), getattr(other.scalars, field.name)
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_parts_in_one_batch_are_each_part_alone() -> None:
+    model = shared_lively_model()
+    together = roll_out(model, REQUESTS, CPU)
+    for request, part in zip(REQUESTS, together, strict=True):
+        assert part.tokens.shape[:2] == request.actions.shape[:2]
+        assert part.scalars.plastic.shape == request.actions.shape[:3]
+        assert_same(part, roll_out(model, (request,), CPU)[0])
+
+
+def test_the_order_of_the_histories_is_the_order_of_the_answer() -> None:
+    model, request = shared_lively_model(), REQUESTS[0]
+    swapped = PartRequest(request.graph, request.actions.flip(0), request.displacement_features.flip(0))
+    one, other = roll_out(model, (request,), CPU)[0], roll_out(model, (swapped,), CPU)[0]
+    torch.testing.assert_close(other.tokens, one.tokens.flip(0), rtol=SINGLE, atol=SINGLE)
+    torch.testing.assert_close(other.scalars.plastic, one.scalars.plastic.flip(0), rtol=SINGLE, atol=SINGLE)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_bound_on_memory_does_not_change_the_rollout(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, many = shared_lively_model(), REQUESTS[0]
+    wide = PartRequest(many.graph, many.actions.repeat(4, 1, 1, 1), many.displacement_features.repeat(4, 1, 1))
+    whole = roll_out(model, (wide, REQUESTS[1]), CPU)
+    monkeypatch.setattr(rollout, "_ROLL_ROWS", rows)
+    for one, other in zip(roll_out(model, (wide, REQUESTS[1]), CPU), whole, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("cells", [1, 200])
+def test_a_bound_on_memory_does_not_change_the_decoded_field(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = shared_lively_model()
+    part, local = roll_out(model, REQUESTS[:1], CPU)[0], local_states(GRAPH, FIELDS, FACTORS, EVERY)
+    whole = decode(model, GRAPH, part, local, EVERY, CPU)
+    monkeypatch.setattr(rollout, "_DECODE_CELLS", cells)
+    chunked = decode(model, GRAPH, part, local, EVERY, CPU)
+    torch.testing.assert_close(chunked.strain, whole.strain, rtol=SINGLE, atol=SINGLE)
+    torch.testing.assert_close(chunked.equivalent, whole.equivalent, rtol=SINGLE, atol=SINGLE)
+    chosen = EVERY[[5, 2]]
+    some = decode(model, GRAPH, part, local.select(torch.tensor([5, 2])), chosen, CPU)
+    torch.testing.assert_close(some.strain, whole.strain[[5, 2]], rtol=SINGLE, atol=SINGLE)
+
+
+def test_half_precision_as_on_a_gpu_gives_single_precision_numbers_that_are_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, real = shared_lively_model(), torch.autocast
+    exact = roll_out(model, REQUESTS, CPU)
+
+    def lowered(kind: str, dtype: torch.dtype, enabled: bool) -> torch.autocast:
+        assert not enabled and dtype == torch.bfloat16  # a CPU computes in single precision
+        return real(kind, dtype=dtype, enabled=True)
+
+    monkeypatch.setattr(torch, "autocast", lowered)
+    for part, reference in zip(roll_out(model, REQUESTS, CPU), exact, strict=True):
+        for name in ("tokens", "geometry", "cells"):
+            found, expected = getattr(part, name), getattr(reference, name)
+            assert found.dtype == torch.float32
+            # bfloat16 keeps 8 bits; a few dozen operations deep that is a few per cent.
+            assert (found - expected).norm() <= 0.05 * expected.norm(), name
+        assert not torch.equal(part.tokens, reference.tokens)
+        assert part.scalars.plastic.dtype == torch.float32 and part.scalars.plastic.device == CPU
