@@ -146,8 +146,10 @@ def _surface_names() -> dict[int, str]:
             if label:
                 names[int(tag)] = f"{names[int(tag)]}, {label}" if int(tag) in names else label
     for _, tag in gmsh.model.getEntities(2):
-        label = gmsh.model.getEntityName(2, tag).rsplit("/", 1)[-1].strip()
-        if label and tag not in names:
+        label = gmsh.model.getEntityName(2, tag).strip()
+        # The kernel's own labels are paths of generated names.
+        if label and tag not in names and not label.startswith("Shapes/Open CASCADE"):
+            label = label.rsplit("/", 1)[-1] if label.startswith("Shapes/") else label
             names[tag] = label
     return names
 

@@ -178,9 +178,8 @@ def _is_meshing_failure(message: str) -> bool:
 
 def _is_final(message: str) -> bool:
     """Whether other settings cannot help."""
-    return any(
-        text in message for text in ("separate solids", "no shape", "cannot be read as STEP", "encloses no volume")
-    )
+    signs = ("separate solids", "no shape", "holds no solid", "cannot be read as STEP", "encloses no volume")
+    return any(sign in message for sign in signs)
 
 
 def _step_scale(file: Path, name: str, length_unit: str | None) -> float:

@@ -16,7 +16,9 @@ import numpy as np
 from surrogate.errors import GeometryError, TooLargeError
 from surrogate.geometry.element_size import default_element_size, expected_points
 from surrogate.geometry.gmsh_export import MeshSettings, save_current_mesh
+from surrogate.geometry.length_units import step_length_unit
 from surrogate.geometry.mesh_arrays import MOST_POINTS
+from surrogate.geometry.step_names import name_surfaces
 from surrogate.geometry.target_meshing import mesh_once, mesh_to_target
 
 
@@ -57,6 +59,8 @@ def main(job: StepJob) -> None:
     gmsh.option.setNumber("General.Terminal", 0)
     _read(Path(job.file), job.name, job.heal)
     volume, area = _measure(job.name)
+    text = Path(job.file).read_text(errors="replace")
+    name_surfaces(text, (step_length_unit(text) or 1e-3) / 1e-3)
     size = default_element_size(volume, area) if job.element_size_m is None else job.element_size_m / job.scale
     points = expected_points(size, volume, area)
     if points > 2 * MOST_POINTS:

@@ -17,6 +17,7 @@ from surrogate.errors import GeometryError
 from surrogate.fields import FloatArray, IntArray
 
 _MERGE_SHARE = 1e-5
+_MOST_SHELLS = 50
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class ClosedSurface:
         triangles: [F, 3].
         volume: enclosed.
         area: of the surface.
+        shells: closed shell of each triangle, 0 the outer one, others around cavities [F].
     """
 
     points: FloatArray
     triangles: IntArray
     volume: float
     area: float
+    shells: IntArray
 
 
 def read_surface(file: Path, kind: str) -> ClosedSurface:
@@ -80,18 +83,19 @@ def close_surface(points: FloatArray, triangles: IntArray) -> ClosedSurface:
             f"({where[0]:.4g}, {where[1]:.4g}, {where[2]:.4g}); two solids touch there or the surface intersects itself"
         )
     triangles, shells = _oriented(triangles)
+    triangles, solids = _outside_out(points, triangles, shells)
     volumes = _shell_volumes(points, triangles, shells)
-    if len(volumes) == 1 and volumes[0] < 0:
-        triangles, volumes = triangles[:, ::-1], -volumes
+    volume = float(volumes.sum())
     a, b, c = (points[triangles[:, i]] for i in range(3))
     vectors = np.cross(b - a, c - a)
     area = 0.5 * float(np.linalg.norm(vectors, axis=1).sum())
-    solids = int((volumes > 0).sum())
-    if volumes.sum() <= 1e-9 * area**1.5:
+    if volume <= 1e-9 * area**1.5:
         raise GeometryError("the surface encloses no volume; export a solid part")
     if solids > 1:
         raise GeometryError(f"it holds {solids} separate closed surfaces; give one solid a file, or unite them in CAD")
-    return ClosedSurface(points, np.ascontiguousarray(triangles, np.int32), float(volumes.sum()), area)
+    outer = int(volumes.argmax())
+    shells = np.where(shells == outer, 0, shells + (shells < outer)).astype(np.int32)
+    return ClosedSurface(points, np.ascontiguousarray(triangles, np.int32), volume, area, shells)
 
 
 def _read_stl(file: Path) -> tuple[FloatArray, IntArray]:
@@ -206,6 +210,35 @@ def _oriented(triangles: IntArray) -> tuple[IntArray, IntArray]:
     if len(np.unique(ends, axis=0)) != len(ends):
         raise GeometryError("the surface has no inside and outside (it is one-sided); repair it in a mesh tool")
     return turned, shells
+
+
+def _outside_out(points: FloatArray, triangles: IntArray, shells: IntArray) -> tuple[IntArray, int]:
+    """Triangles turned so that normals leave the material, and the number of solids.
+
+    A shell inside an odd number of others bounds a cavity.
+    """
+    volumes = _shell_volumes(points, triangles, shells)
+    count = len(volumes)
+    depth = np.zeros(count, np.int64)
+    if 1 < count <= _MOST_SHELLS:
+        for shell in range(count):
+            at = points[triangles[np.argmax(shells == shell), 0]]
+            angles = np.bincount(shells, _solid_angles(points - at, triangles), count)
+            inside = np.abs(angles) > 2 * np.pi
+            inside[shell] = False
+            depth[shell] = int(inside.sum())
+    wanted = np.where(depth % 2 == 0, 1.0, -1.0)
+    turn = (np.sign(volumes) * wanted < 0)[shells]
+    return np.where(turn[:, None], triangles[:, ::-1], triangles), int((depth % 2 == 0).sum())
+
+
+def _solid_angles(points: FloatArray, triangles: IntArray) -> FloatArray:
+    """Solid angle of each triangle seen from the origin (Van Oosterom and Strackee 1983, eq. 8) [F]."""
+    a, b, c = (points[triangles[:, i]] for i in range(3))
+    la, lb, lc = (np.linalg.norm(v, axis=1) for v in (a, b, c))
+    product: FloatArray = np.einsum("fx,fx->f", a, np.cross(b, c))
+    ab, bc, ca = (np.einsum("fx,fx->f", u, v) for u, v in ((a, b), (b, c), (c, a)))
+    return 2 * np.arctan2(product, la * lb * lc + ab * lc + bc * la + ca * lb)
 
 
 def _shell_volumes(points: FloatArray, triangles: IntArray, shells: IntArray) -> FloatArray:

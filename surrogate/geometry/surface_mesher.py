@@ -15,6 +15,7 @@ import numpy as np
 from surrogate.errors import GeometryError, TooLargeError
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.cell_conversion import add_mid_points
+from surrogate.geometry.cell_quality import corner_volumes
 from surrogate.geometry.element_size import MOST_DEFAULT_POINTS, default_element_size, expected_points
 from surrogate.geometry.gmsh_export import MeshSettings, apply_settings, generate
 from surrogate.geometry.mesh_arrays import MOST_POINTS, save_arrays
@@ -24,6 +25,8 @@ from surrogate.geometry.surface_files import ClosedSurface, close_surface, read_
 _TRIANGLE3, _TET4 = 2, 4
 # How far the new surface may stand off the old, by element size: about seven edges around a hole as wide as an element.
 _HAUSDORFF_SHARE = 0.05
+# The cells end at the surface, so only rounding may differ.
+_FILL_TOLERANCE = 1e-6
 
 
 def main(arguments: list[str]) -> None:
@@ -61,7 +64,14 @@ def _fill(surface: ClosedSurface, faces: SurfaceFaces, size: float | None, way: 
             break
         chosen *= float(np.clip((surface_points / 9000) ** 0.6, 1.15, 2.5))
     _fill_with_gmsh(bounded, chosen)
-    return _current_tets()
+    nodes, tets = _current_tets()
+    filled = float(np.abs(corner_volumes(nodes, tets)).sum())
+    if abs(filled / bounded.volume - 1) > _FILL_TOLERANCE:
+        raise GeometryError(
+            f"meshing filled a volume of {filled:.6g} where the surface encloses {bounded.volume:.6g}; "
+            "the surface may intersect itself"
+        )
+    return nodes, tets
 
 
 def _remeshed(surface: ClosedSurface, faces: SurfaceFaces, size: float) -> ClosedSurface:
@@ -86,10 +96,15 @@ def _fill_with_gmsh(surface: ClosedSurface, size: float) -> None:
     """Fill a surface with tetrahedra; its triangles stay."""
     gmsh.initialize(interruptible=False)
     gmsh.option.setNumber("General.Terminal", 0)
-    gmsh.model.addDiscreteEntity(2, 1)
-    gmsh.model.mesh.addNodes(2, 1, np.arange(1, len(surface.points) + 1), surface.points.ravel())
-    gmsh.model.mesh.addElementsByType(1, _TRIANGLE3, [], surface.triangles.ravel() + 1)
-    gmsh.model.geo.addVolume([gmsh.model.geo.addSurfaceLoop([1])])
+    loops: list[int] = []
+    for shell in range(int(surface.shells.max()) + 1):
+        tag = gmsh.model.addDiscreteEntity(2)
+        triangles = surface.triangles[surface.shells == shell]
+        used = np.unique(triangles)
+        gmsh.model.mesh.addNodes(2, tag, used + 1, surface.points[used].ravel())
+        gmsh.model.mesh.addElementsByType(tag, _TRIANGLE3, [], triangles.ravel() + 1)
+        loops.append(gmsh.model.geo.addSurfaceLoop([tag]))
+    gmsh.model.geo.addVolume(loops)
     gmsh.model.geo.synchronize()
     apply_settings(MeshSettings(size, "frontal", "delaunay", 0, 0.1))
     generate(3)

@@ -38,6 +38,33 @@ def test_step_brings_its_unit_and_a_default_size(samples: Path) -> None:
         load_part(samples / "block.step", length_unit="m")
 
 
+def test_faces_of_a_step_file_keep_their_names(samples: Path, tmp_path: Path) -> None:
+    text = (samples / "block.step").read_text()
+    plain = re.compile(r"ADVANCED_FACE\(''(,\([^)]*\),(#\d+),)")
+
+    def name(match: re.Match[str]) -> str:
+        surface = re.search(rf"{match[2]} = (\w+)\('',#(\d+)", text)
+        assert surface is not None
+        place = re.search(rf"#{surface[2]} = AXIS2_PLACEMENT_3D\('',#(\d+)", text)
+        assert place is not None
+        origin = re.search(rf"#{place[1]} = CARTESIAN_POINT\('',\(([^)]*)\)", text)
+        assert origin is not None
+        kind = "bolt ''M10''" if surface[1] == "CYLINDRICAL_SURFACE" else f"at {origin[1]}"
+        return f"ADVANCED_FACE('{kind}'{match[1]}"
+
+    path = tmp_path / "named.stp"
+    path.write_text(plain.sub(name, text))
+    mesh = load_part(path, element_size_m=0.01)
+    (bolt,) = select_faces(mesh, NameSelector("bolt 'M10'", expect=1))
+    assert mesh.faces[bolt].kind == "cylinder"
+    for face in mesh.faces:
+        if face.kind == "plane":
+            assert face.name is not None and face.normal is not None
+            origin = np.array([float(item) for item in face.name.removeprefix("at ").split(",")]) * 1e-3
+            # the plane goes through the place that its name was taken from
+            assert np.dot(face.normal, origin - np.array(face.centroid)) == pytest.approx(0, abs=1e-9)
+
+
 def test_meshing_is_repeatable(samples: Path) -> None:
     one, two = (load_part(samples / "block.step", element_size_m=0.01) for _ in range(2))
     assert one.content_hash == two.content_hash
