@@ -1,11 +1,10 @@
 """The models there are: those that ship with the package, and folders of one's own."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from surrogate.errors import CheckpointError
-from surrogate.model.checkpoint import DESCRIPTION, Checkpoint, load_checkpoint, read_description
+from surrogate.model.checkpoint import DESCRIPTION, read_description
 
 SHIPPED = Path(__file__).parent / "models"
 CARD = "CARD.md"
@@ -55,12 +54,6 @@ def find_model(name: str | None) -> Path:
         return Path(name)
     known = ", ".join(card.name for card in cards) or "none"
     raise CheckpointError(f"no model {name or 'installed'!r}; shipped models: {known}; or give a model's folder")
-
-
-@lru_cache(maxsize=2)
-def load_model(folder: Path) -> Checkpoint:
-    """A model, kept in memory once read."""
-    return load_checkpoint(folder)
 
 
 def _card(folder: Path) -> ModelCard:

@@ -15,6 +15,7 @@ import torch
 
 from surrogate.fields import BoolArray, Fields, FloatArray, HistoryFields, IntArray, Method, ModelIdentity
 from surrogate.model.anchor_path import AnchorFields, anchor_fields, pad_factors
+from surrogate.model.checkpoint import DESCRIPTION, load_checkpoint
 from surrogate.model.decoder import LocalState, PlasticField
 from surrogate.model.device import choose_device
 from surrogate.model.graph import PartGraph, build_part_graph
@@ -27,7 +28,7 @@ from surrogate.physics.solver import SolverSettings, solve, solve_histories
 from surrogate.serving.answer import PredictedStates, assemble_histories, decoded_states, elastic_steps
 from surrogate.serving.calibration import Calibration, floors, with_intervals
 from surrogate.serving.domain import Domain, domain_features
-from surrogate.serving.registry import find_model, load_model
+from surrogate.serving.registry import find_model
 
 Fidelity = Literal["surrogate", "refined", "solved", "auto"]
 Progress = Callable[[str, float], None]
@@ -100,7 +101,7 @@ def predict_many(
     report = progress or (lambda stage, done: None)
     if fidelity == "solved":
         return tuple(solve(problem, progress=report) for problem in problems)
-    loaded = _load(find_model(model), device)
+    loaded = _loaded(model, device)
     prepared = [_prepare(problem, loaded, report) for problem in problems]
     report("rollout", 0.0)
     started = time.perf_counter()
@@ -115,9 +116,16 @@ def predict_many(
     return tuple(answers)
 
 
+def _loaded(model: str | None, device: str) -> _Model:
+    """A model, read again where it was trained or calibrated anew since."""
+    folder = find_model(model)
+    return _load(folder, device, (folder / DESCRIPTION).stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=2)
-def _load(folder: Path, device: str) -> _Model:
-    checkpoint = load_model(folder)
+def _load(folder: Path, device: str, changed: int) -> _Model:
+    # Each device has a copy of its own, since a module moves as a whole.
+    checkpoint = load_checkpoint(folder)
     place = choose_device(device)
     description = checkpoint.description
     calibration, domain = description.get("calibration"), description.get("domain")
@@ -213,7 +221,7 @@ def _calibrated(
 
 def domain_features_of(problem: Problem, answer: Fields, model: str | None = None) -> FloatArray:
     """Features of a problem and its predicted answer, in the order of `domain.FEATURES`."""
-    item = _prepare(problem, _load(find_model(model), "cpu"), lambda stage, done: None)
+    item = _prepare(problem, _loaded(model, "cpu"), lambda stage, done: None)
     return problem_features(item.graph, item.fields, problem, answer.histories)
 
 
