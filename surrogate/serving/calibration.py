@@ -104,7 +104,7 @@ def difficulty_bin(largest_plastic_strain: float, material: Material) -> int:
 def with_intervals(
     history: HistoryFields, calibration: Calibration, bounds: Floors, material: Material, exact_steps: BoolArray
 ) -> HistoryFields:
-    """The history with 90 % intervals; steps known to be elastic are exact and get none.
+    """The history with 90 % intervals; what is exact gets none.
 
     Args:
         history: predicted.
@@ -119,7 +119,9 @@ def with_intervals(
     for name in STEP_SCALARS:
         value = getattr(history.scalars, name)
         width = np.where(stored, calibration.decoded[name][place], calibration.read[name][place])
-        width = np.where(exact_steps, 0.0, width)
+        # Before yield only the 99.9 percentile is read from the tokens, see `answer`.
+        known = exact_steps & stored if name == "p999_von_mises_pa" else exact_steps
+        width = np.where(known, 0.0, width)
         low[name], high[name] = _interval(value, width, bounds.of(name))
     # More than the whole volume cannot yield.
     high["yielded_volume_fraction"] = np.minimum(high["yielded_volume_fraction"], 1.0)
