@@ -92,7 +92,10 @@ def check_conforming(cells: IntArray, point_count: int) -> None:
     keys, middle = keys[order], middle[order]
     cracks = int(((keys[1:] == keys[:-1]) & (middle[1:] != middle[:-1])).sum())
     if cracks:
-        raise GeometryError(f"cells do not share the mid-edge points of {cracks} edges; merge coincident points")
+        raise GeometryError(
+            f"cells do not share the mid-edge points of {cracks} edges; merge coincident points, or check that the "
+            "file orders mid-edge points as its format says"
+        )
 
 
 def straighten_inverted(points: FloatArray, cells: IntArray) -> FloatArray:

@@ -20,15 +20,15 @@ MOST_DEFAULT_POINTS = 20_000
 def default_element_size(volume: float, area: float) -> float:
     """Element size for about `TARGET_POINTS` points, finer where the part is thin.
 
-    A plate of thickness t has 2 V / A close to t, so elements of half that put two through its walls; what they may
-    cost is bounded by `THIN_WALL_POINTS`.
+    A plate of thickness t has 2 V / A close to t, so a largest edge of two thirds of that puts about two elements,
+    whose edges are shorter, through its walls; what they may cost is bounded by `THIN_WALL_POINTS`.
 
     Args:
         volume: of the part.
         area: of its surface.
     """
-    half_wall = volume / area
-    return min(_size_for(TARGET_POINTS, volume, area), max(half_wall, _size_for(THIN_WALL_POINTS, volume, area)))
+    thin = 4 / 3 * volume / area
+    return min(_size_for(TARGET_POINTS, volume, area), max(thin, _size_for(THIN_WALL_POINTS, volume, area)))
 
 
 def expected_points(size: float, volume: float, area: float) -> float:

@@ -74,6 +74,8 @@ def _wait(command: list[str], output: int, timeout_s: float) -> int | None:
     environment = {
         name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)
     }
+    # Threads would share the child's limit on CPU time, and make what it computes depend on the machine.
+    environment.setdefault("OMP_NUM_THREADS", "1")
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
     )

@@ -8,6 +8,9 @@ import numpy as np
 from surrogate.geometry.element_size import MOST_DEFAULT_POINTS, corrected_size
 from surrogate.geometry.gmsh_export import MeshSettings, apply_settings, generate
 
+_ATTEMPTS = 5
+_MOST_SURFACE_POINTS = 0.8 * MOST_DEFAULT_POINTS
+
 
 def mesh_once(settings: MeshSettings) -> None:
     """Straight-sided mesh of the current model at given settings."""
@@ -27,18 +30,22 @@ def mesh_to_target(
         settings: where to start.
         shrink: share of the wanted size that is meshed with on purpose.
     """
-    for attempt in range(4):
+    for attempt in range(_ATTEMPTS):
         gmsh.model.mesh.clear()
         apply_settings(settings)
-        generate(2)
-        # A surface vertex brings about four points with its edges; no use in filling what is too fine already.
-        surface_points = 4 * len(gmsh.model.mesh.getNodes()[0])
-        if surface_points > 0.8 * MOST_DEFAULT_POINTS and attempt < 3:
-            settings = _coarser(settings, surface_points)
+        # No use in filling what is too fine already: a surface vertex brings about four points with its edges, and
+        # curves have about a third of the surface's vertices.
+        generate(1)
+        least = 8 * len(gmsh.model.mesh.getNodes()[0])
+        if least < _MOST_SURFACE_POINTS or attempt == _ATTEMPTS - 1:
+            generate(2)
+            least = 4 * len(gmsh.model.mesh.getNodes()[0])
+        if least > _MOST_SURFACE_POINTS and attempt < _ATTEMPTS - 1:
+            settings = _coarser(settings, least)
             continue
         generate(3)
         better = corrected_size(settings.size / shrink, quadratic_points())
-        if better is None or attempt == 3:
+        if better is None or attempt == _ATTEMPTS - 1:
             break
         settings = replace(settings, size=better * shrink)
     return settings
