@@ -23,6 +23,8 @@ STEP_SCALARS = (
     "peak_plastic_strain",
     "yielded_volume_fraction",
 )
+# A score below this is that of an exact step: round-off of the direct solves.
+_EXACT = 1e-8
 TOTALS = ("safety_factor_ultimate", "permanent_set_m", "max_residual_von_mises_pa")
 
 
@@ -160,7 +162,11 @@ def fit_calibration(scores: Mapping[str, Mapping[str, list[tuple[int, float]]]])
 
 
 def _by_bin(pairs: list[tuple[int, float]]) -> tuple[float, ...]:
-    """Quantile of each bin; a bin of too few scores takes that of all."""
+    """Quantile of each bin; a bin of too few scores takes that of all.
+
+    Exact steps get no interval, so they have no say in how wide the interval of the others must be.
+    """
+    pairs = [pair for pair in pairs if pair[1] > _EXACT]
     bins = np.array([place for place, _ in pairs])
     values = np.array([score for _, score in pairs])
     everything = conformal_quantile(values)
