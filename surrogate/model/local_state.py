@@ -15,6 +15,8 @@ from surrogate.model.invariant_features import point_features
 from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import PlasticState
 
+# Equivalent plastic strain, in yield strains, from which a point counts as yielded: the network never says zero.
+YIELDED = 0.02
 _HALVE_SHEAR = np.array([1, 1, 1, 0.5, 0.5, 0.5])
 
 
@@ -31,13 +33,15 @@ def strain_in_yield_strains(strain: FloatArray, material: Material) -> Tensor:
 
 
 def plastic_state(field: PlasticField, graph: PartGraph, material: Material, point_count: int) -> PlasticState:
-    """The predicted plastic state at every quadrature point, trailing shape [P, S]; zero where not active."""
+    """The predicted plastic state at every quadrature point, trailing shape [P, S]; zero where it has not yielded."""
     points, yield_strain = active_points(graph), material.yield_strength_pa / material.youngs_modulus_pa
     states = field.equivalent.shape[0]
     state = PlasticState.virgin(point_count, states)
+    equivalent = field.equivalent.double().cpu().numpy().reshape(states, -1)
+    yielded = equivalent >= YIELDED
     strain = field.strain.double().cpu().numpy().reshape(states, -1, 6) * (yield_strain / _HALVE_SHEAR)
-    state.plastic_strain[:, points] = strain.transpose(2, 1, 0)
-    state.equivalent[points] = field.equivalent.double().cpu().numpy().reshape(states, -1).T * yield_strain
+    state.plastic_strain[:, points] = (strain * yielded[..., None]).transpose(2, 1, 0)
+    state.equivalent[points] = (equivalent * yielded).T * yield_strain
     return state
 
 
