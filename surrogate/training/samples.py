@@ -4,6 +4,7 @@ Shape letters: A active cells, M tokens, H histories, T steps, K load cases, F a
 """
 
 import json
+import os
 import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -154,10 +155,10 @@ def _region_largest(cell_values: FloatArray, graph: PartGraph) -> Tensor:
 
 
 def save_sample(sample: TrainingSample, path: Path) -> None:
-    """Write a prepared sample under a temporary name, then rename it."""
+    """Write a prepared sample under a temporary name of this process, then rename it: several may prepare the same."""
     tensors = {f"graph.{f.name}": getattr(sample.graph, f.name).contiguous() for f in fields(PartGraph)}
     tensors |= {f.name: getattr(sample, f.name).contiguous() for f in fields(TrainingSample) if f.name != "graph"}
-    temporary = path.with_suffix(".part")
+    temporary = path.with_suffix(f".{os.getpid()}.part")
     save_file(tensors, temporary, metadata={"format": str(FORMAT)})
     temporary.rename(path)
 

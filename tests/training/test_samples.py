@@ -84,3 +84,19 @@ def test_a_sample_is_prepared_once_for_each_graph(
     assert prepared(path, tmp_path, replace(TINY, tokens=5)).actions.shape[2] == 5
     prepared(path, tmp_path, replace(TINY, gate=0.9))
     assert len(made) == 3
+
+
+def test_two_processes_may_prepare_the_same_sample_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, path, other = samples.save_file, tmp_path / "one.safetensors", []
+
+    def while_another_finishes(*arguments: object, **options: object) -> None:
+        real(*arguments, **options)
+        if not other:
+            other.append(1)
+            with monkeypatch.context() as patch:
+                patch.setattr(samples.os, "getpid", lambda: 1)
+                save_sample(sample(*PART), path)
+
+    monkeypatch.setattr(samples, "save_file", while_another_finishes)
+    save_sample(sample(*PART), path)
+    assert [left.name for left in tmp_path.iterdir()] == ["one.safetensors"]
