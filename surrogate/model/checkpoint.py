@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from surrogate.errors import CheckpointError
 from surrogate.model.jepa import GraphJepa, ModelConfig
@@ -36,7 +36,8 @@ def save_checkpoint(folder: Path, model: GraphJepa, description: Mapping[str, ob
     """Write a model folder; each file under a temporary name first."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, folder / f".{WEIGHTS}")
+    # Written by Python, for save_file keeps the file from all other users.
+    (folder / f".{WEIGHTS}").write_bytes(save(weights))
     (folder / f".{WEIGHTS}").rename(folder / WEIGHTS)
     write_description(folder, {**description, "format": FORMAT, "model": model.config.as_json()})
 

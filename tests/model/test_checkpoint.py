@@ -50,6 +50,10 @@ def test_saving_again_gives_the_same_bytes(folder: Path) -> None:
     assert ((folder / WEIGHTS).read_bytes(), (folder / DESCRIPTION).read_bytes()) == before
 
 
+def test_whoever_may_read_the_description_may_read_the_weights(folder: Path) -> None:
+    assert (folder / WEIGHTS).stat().st_mode == (folder / DESCRIPTION).stat().st_mode
+
+
 def test_parameters_are_counted() -> None:
     assert parameter_count(torch.nn.Linear(3, 4)) == 16
 
