@@ -116,7 +116,7 @@ def evaluate(
         progress: called with parts done and in all.
 
     Raises:
-        InputError: no parts in that split.
+        InputError: no parts in that split, or none of their histories yields.
     """
     entries = open_dataset(data).split(split, SplitRule(left_out_family)).entries
     if limit is not None:
@@ -212,7 +212,13 @@ def _coverage(
 
 
 def combine(parts: list[PartEvaluation]) -> Evaluation:
-    """One table from the errors of many parts."""
+    """One table from the errors of many parts.
+
+    Raises:
+        InputError: no history of any part yields.
+    """
+    if not any(part.errors["local anchor"] for part in parts):
+        raise InputError(f"no history of {len(parts)} parts yields, so there is no error to tell; evaluate more parts")
     table = {}
     for method in parts[0].errors:
         rows = np.array([row for part in parts for row in part.errors[method]])
