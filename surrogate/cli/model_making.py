@@ -1,5 +1,6 @@
 """Verbs that make a model: campaign, train, evaluate, calibrate, publish. All can be resumed or repeated."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -116,7 +117,8 @@ def calibrate(
                 progress=lambda done, total: show("calibrate", done / total),
             )  # fmt: skip
         for scalar, quantiles in found.decoded.items():
-            typer.echo(f"{scalar}: 90 % of true values within a factor of " + " / ".join(f"{q:.2f}" for q in quantiles))
+            factors = " / ".join(f"{math.exp(q):.2f}" for q in quantiles)
+            typer.echo(f"{scalar}: 90 % of true values within a factor of {factors}")
 
 
 def publish(

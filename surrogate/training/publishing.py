@@ -16,7 +16,8 @@ from surrogate.model.checkpoint import (
     write_description,
 )
 from surrogate.serving.registry import CARD, SHIPPED
-from surrogate.training.evaluation import Evaluation, table_text
+from surrogate.training.collapse import CollapseReport
+from surrogate.training.evaluation import METRICS, Evaluation, table_text
 
 LARGEST_BYTES = 10_000_000
 EVALUATION = "evaluation.json"
@@ -78,10 +79,12 @@ def card_text(folder: Path, evaluation: Evaluation) -> str:
 
 ## Errors on {evaluation.parts} test parts, {evaluation.histories} histories that yield
 
-Relative errors, median / 90th percentile, per cent, against FEM on the same mesh. No test part was used for training,
+Relative errors, median / 90th percentile / worst, per cent, against FEM on the same mesh. No test part was used for training,
 for choosing or for calibration. Seconds are for all histories of a part, the elastic anchor not counted.
 
 {table_text(evaluation)}
+
+{_verdict(evaluation)}
 
 ## Coverage of the 90 % intervals on the same parts
 
@@ -97,5 +100,26 @@ for choosing or for calibration. Seconds are for all histories of a part, the el
 | --- | --- |
 {monitors}
 
-Alarms: rank within a part below 2, dynamic share below 0.15, shuffled ratio not above 1, drift above 2.
+{_alarms(collapse)} Alarms: rank within a part below 2, dynamic share below 0.15, shuffled ratio not above 1, drift above 2.
 """
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    """Which competitors the model beats and which beat it, by the median error of the plastic strain at the peak."""
+    metric = METRICS[0]
+    own = evaluation.table["world model"][metric][0]
+    others = {name: row[metric][0] for name, row in evaluation.table.items() if not name.startswith("world model")}
+    beaten = ", ".join(name for name, error in others.items() if error > 1.02 * own) or "none"
+    better = ", ".join(name for name, error in others.items() if error < 0.98 * own)
+    text = f"By the median error of the plastic strain the model is ahead of: {beaten}."
+    if not better:
+        return text
+    return (
+        f'{text} It is behind: {better}; for one short history on a part of this size those, or `fidelity="solved"`, '
+        "are the better choice."
+    )
+
+
+def _alarms(monitors: dict[str, float]) -> str:
+    alarms = CollapseReport(**monitors).alarms()
+    return f"Raised: {'; '.join(alarms)}." if alarms else "None is raised."
