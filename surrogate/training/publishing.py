@@ -79,8 +79,8 @@ def card_text(folder: Path, evaluation: Evaluation) -> str:
 
 ## Errors on {evaluation.parts} test parts, {evaluation.histories} histories that yield
 
-Relative errors, median / 90th percentile / worst, per cent, against FEM on the same mesh. No test part was used for training,
-for choosing or for calibration. Seconds are for all histories of a part, the elastic anchor not counted.
+Relative errors, median / 90th percentile / worst, per cent, against FEM on the same mesh. No test part was
+used for training, for choosing or for calibration. Seconds are for all histories of a part, without the elastic anchor.
 
 {table_text(evaluation)}
 
@@ -100,7 +100,8 @@ for choosing or for calibration. Seconds are for all histories of a part, the el
 | --- | --- |
 {monitors}
 
-{_alarms(collapse)} Alarms: rank within a part below 2, dynamic share below 0.15, shuffled ratio not above 1, drift above 2.
+{_alarms(collapse)} Alarms: rank within a part below 2, dynamic share below 0.15, shuffled ratio not above 1, drift
+above 2.
 """
 
 
