@@ -79,6 +79,18 @@ def test_the_action_of_a_token_is_what_its_hottest_point_feels() -> None:
         np.testing.assert_allclose(torch.expm1(actions[:, step.step, :, 5]), equivalent, rtol=1e-5, atol=1e-6)
 
 
+def test_the_first_action_is_the_whole_first_load() -> None:
+    actions, stress = token_actions(GRAPH, FIELDS, FACTORS), GRAPH.token_case_stress.double().numpy()
+    change = np.diff(FACTORS, axis=1, prepend=0.0)
+    deviators = stress.copy()
+    deviators[..., :3] -= stress[..., :3].mean(axis=-1, keepdims=True)
+    increment = np.einsum("htk,kmc->htmc", change, deviators)
+    weights = np.array([1, 1, 1, 2, 2, 2])
+    # Feature 11 is the logarithm of the von Mises stress of the increment.
+    expected = np.log1p(np.sqrt(1.5 * (weights * increment**2).sum(axis=-1)))
+    np.testing.assert_allclose(actions[..., 11], expected, rtol=1e-5)
+
+
 def test_repeated_factors_carry_no_action() -> None:
     held = token_actions(GRAPH, FIELDS, np.repeat(FACTORS, 2, axis=1))[:, 1::2]
     # Features 11 to 13 are those of the increment.

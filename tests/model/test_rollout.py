@@ -86,6 +86,16 @@ def test_a_bound_on_memory_does_not_change_the_decoded_field(cells: int, monkeyp
     torch.testing.assert_close(some.strain, whole.strain[[5, 2]], rtol=SINGLE, atol=SINGLE)
 
 
+def test_a_state_is_decoded_from_the_tokens_after_its_step() -> None:
+    model = shared_lively_model()
+    part, local = roll_out(model, REQUESTS[:1], CPU)[0], local_states(GRAPH, FIELDS, FACTORS, EVERY)
+    found = decode(model, GRAPH, part, local, EVERY, CPU)
+    expected = model.field(GRAPH, part.cells, part.tokens.flatten(0, 1), part.geometry, local)
+    torch.testing.assert_close(found.strain, expected.strain, rtol=SINGLE, atol=SINGLE)
+    before = model.field(GRAPH, part.cells, part.tokens.roll(1, dims=1).flatten(0, 1), part.geometry, local)
+    assert (found.strain - before.strain).abs().max() > 1e-2
+
+
 def test_half_precision_as_on_a_gpu_gives_single_precision_numbers_that_are_close(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
