@@ -121,9 +121,7 @@ def with_intervals(
     for name in STEP_SCALARS:
         value = getattr(history.scalars, name)
         width = np.where(stored, calibration.decoded[name][place], calibration.read[name][place])
-        # Before yield only the 99.9 percentile is read from the tokens, see `answer`.
-        known = exact_steps & stored if name == "p999_von_mises_pa" else exact_steps
-        width = np.where(known, 0.0, width)
+        width = np.where(exact_steps, 0.0, width)
         low[name], high[name] = _interval(value, width, bounds.of(name))
     # More than the whole volume cannot yield.
     high["yielded_volume_fraction"] = np.minimum(high["yielded_volume_fraction"], 1.0)

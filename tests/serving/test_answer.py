@@ -13,9 +13,10 @@ from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.invariants import to_first, von_mises
 from surrogate.physics.peak import peak_step
 from surrogate.physics.problem import LoadHistory, Problem
+from surrogate.physics.recorder import weighted_quantile
 from surrogate.physics.solver import solve
 from surrogate.serving import answer
-from surrogate.serving.answer import PredictedStates, assemble_histories, decoded_states, elastic_steps
+from surrogate.serving.answer import PredictedStates, _upper_quantile, assemble_histories, decoded_states, elastic_steps
 from surrogate.training.baselines import local_anchor
 from tests.model.parts import CLIMB, MILD, SWING, wedge_problem
 
@@ -141,3 +142,14 @@ def test_the_residual_tells_a_wrong_field_from_a_right_one() -> None:
     right, wrong = (assembled(problem, every=True, scale=scale)[0] for scale in (1.7, 0.0))
     assert right.scalars.equilibrium_residual[0] == wrong.scalars.equilibrium_residual[0] == 0.0  # before yield
     assert 0 < right.scalars.equilibrium_residual[2] < wrong.scalars.equilibrium_residual[2]
+
+
+def test_the_quantile_of_the_largest_values_is_that_of_all_values() -> None:
+    random = np.random.default_rng(0)
+    for points, spread in ((4000, 0.2), (4000, 3.0), (60, 1.0), (1, 1.0)):  # weights alike, of all sizes, and few
+        values, weights = random.random(points), np.exp(spread * random.normal(size=points))
+        assert _upper_quantile(values, weights, 0.999) == weighted_quantile(values, weights, 0.999)
+    # Where the largest values weigh next to nothing, more of them must be looked at.
+    values = np.arange(1000.0)
+    light = np.where(values > 900, 1e-9, 1.0)
+    assert _upper_quantile(values, light, 0.999) == weighted_quantile(values, light, 0.999) == 900.0
