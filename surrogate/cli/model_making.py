@@ -129,9 +129,7 @@ def publish(
     evaluation: Annotated[
         Path | None, typer.Option(help="What `surrogate evaluate --out` wrote; evaluated anew where not given.")
     ] = None,
-    destination: Annotated[
-        Path | None, typer.Option(help="Where models ship from.")
-    ] = None,
+    destination: Annotated[Path | None, typer.Option(help="Where models ship from.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Write a model's card and put it where models ship from.
