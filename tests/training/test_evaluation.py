@@ -51,8 +51,8 @@ def test_the_table_has_a_row_for_each_method_in_per_cent() -> None:
     assert len(lines) == 4
     assert all(line.count("|") == len(METRICS) + 3 for line in lines)
     assert lines[0].startswith("| method | plastic strain, peak |")
-    assert lines[2].startswith("| local anchor | 15.0 / 20.0 |") and lines[2].endswith("| 1.00 |")
-    assert lines[3].startswith("| world model | 7.5 / 10.0 |")
+    assert lines[2].startswith("| local anchor | 15.0 / 20.0 / 20.0 |") and lines[2].endswith("| 1.00 |")
+    assert lines[3].startswith("| world model | 7.5 / 10.0 / 10.0 |")
 
 
 def test_a_part_without_plastic_history_is_counted_and_several_of_nothing_else_are_refused() -> None:
