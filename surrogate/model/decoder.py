@@ -170,7 +170,10 @@ def _assemble(
     coefficients = torch.cat([coefficients[..., :2] + start, coefficients[..., 2:]], dim=-1)
     direction = (coefficients[..., None] * tensors).sum(dim=-2)
     neighbour = out[..., -2:-1] * unit(near)[:, :, None] + out[..., -1:] * spread[:, :, None]
-    return PlasticField(_SQRT_3_2 * equivalent[..., None] * (direction + neighbour), equivalent)
+    strain = direction + neighbour
+    # The equivalent plastic strain is the length of the path, so the strain cannot be longer.
+    strain = strain / norm(strain).clamp(min=1.0)[..., None]
+    return PlasticField(_SQRT_3_2 * equivalent[..., None] * strain, equivalent)
 
 
 class TokenHeads(nn.Module):

@@ -30,7 +30,7 @@ from surrogate.serving.calibration import (
 )
 from surrogate.serving.domain import Domain, fit_domain
 from surrogate.serving.service import domain_features_of, predict
-from surrogate.training.baselines import fitted_factor, local_anchor, stored_truth
+from surrogate.training.baselines import elastic_only, fitted_factor, local_anchor, stored_truth
 from surrogate.training.evaluation import in_processes
 
 Pairs = dict[str, list[tuple[int, float]]]
@@ -110,7 +110,7 @@ def _score_part(path: Path, model: str) -> _PartScores:
     problem = simulation.problem
     anchor = elastic_anchor(problem)
     truth = stored_truth(anchor, simulation)
-    reference = max(float(true.scalars.max_displacement_m.max()) for true in truth)
+    reference = max(float(h.scalars.max_displacement_m.max()) for h in elastic_only(anchor, problem))
     bounds = floors(problem.material, reference)
     answer = predict(problem, model=model)
     decoded: Pairs = defaultdict(list)
