@@ -184,7 +184,9 @@ def test_calculix_is_stopped_when_it_takes_too_long() -> None:
 
 def _small(material: Material = STEEL, divisions: int = 1) -> Problem:
     case = LoadCase("pull", (Traction(RIGHT, (1e6, 0, 0)),))
-    return Problem(block((divisions,) * 3), material, symmetry_planes(), (case,), (LoadHistory("once", np.ones((1, 1))),))
+    return Problem(
+        block((divisions,) * 3), material, symmetry_planes(), (case,), (LoadHistory("once", np.ones((1, 1))),)
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
