@@ -99,7 +99,9 @@ def build_part_graph(
     region = tree.query(place)[1]
     token_point = _hottest_points(region, level, token_count)
     shares = cell_volume / cell_volume.sum()
-    cell_features = _cell_features(problem, place, centre, gyration, cell_volume, hot)
+    dual_edges = _dual_edges(mesh)
+    sides = np.bincount(dual_edges[0], minlength=len(place))
+    cell_features = _cell_features(problem, place, centre, gyration, cell_volume, hot, sides)
     active = np.flatnonzero(hot > gate)
     neighbours, offset = _neighbours(place[active])
     distance, read = tree.query(place[active], k=TOKENS_READ)
@@ -115,7 +117,7 @@ def build_part_graph(
 
     return PartGraph(
         cell_features=as_float(cell_features),
-        dual_edges=as_index(_dual_edges(mesh)),
+        dual_edges=as_index(dual_edges),
         cell_region=as_index(region),
         active=as_index(active),
         volume=as_float(volumes[active] / volumes.sum()),
@@ -170,8 +172,15 @@ def _dual_edges(mesh: TetMesh) -> IntArray:
 
 
 def _cell_features(
-    problem: Problem, place: FloatArray, centre: FloatArray, gyration: float, cell_volume: FloatArray, hot: FloatArray
+    problem: Problem,
+    place: FloatArray,
+    centre: FloatArray,
+    gyration: float,
+    cell_volume: FloatArray,
+    hot: FloatArray,
+    sides: IntArray,
 ) -> FloatArray:
+    """[C, CELL_FEATURES]; `sides` counts the cells that each cell shares a side with [C]."""
     mesh = problem.mesh
 
     def distance_to(triangles: IntArray) -> FloatArray:
@@ -189,7 +198,6 @@ def _cell_features(
         for face in select_faces(mesh, load.faces)
     }
     size = np.cbrt(cell_volume) / gyration
-    sides = np.bincount(_dual_edges(mesh)[0], minlength=len(place))
     material = problem.material
     columns = [
         np.log(hot + 1e-3),
