@@ -9,10 +9,12 @@ import numpy as np
 from surrogate.physics.problem import Direction
 
 Parameters = Mapping[str, float]
-LoadKind = Literal["force", "traction", "pressure"]
+# What is drawn on the faces: a total force spread evenly, a force per area, a pressure, a force on a hole's wall across its
+# axis, a force acting at a point away from the faces, a moment without a force.
+LoadKind = Literal["force", "traction", "pressure", "bearing", "remote", "moment"]
 FULLY_FIXED: tuple[Direction, ...] = ("x", "y", "z")
-SMALLEST_PART_M = 0.02
-LARGEST_PART_M = 0.5
+SMALLEST_PART_M = 0.01
+LARGEST_PART_M = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def log_uniform(generator: np.random.Generator, low: float, high: float) -> floa
 
 
 def overall_size(generator: np.random.Generator) -> float:
-    """The largest dimension of a part, 20 mm to 500 mm, every factor equally likely, m."""
+    """The largest dimension of a part, 10 mm to 1 m, every factor equally likely, m."""
     return log_uniform(generator, SMALLEST_PART_M, LARGEST_PART_M)
 
 
