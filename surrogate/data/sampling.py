@@ -16,16 +16,20 @@ from surrogate.fields import FloatArray
 from surrogate.geometry.selectors import NameSelector
 from surrogate.geometry.tet_mesh import TetMesh, Vector
 from surrogate.physics.elastic import ElasticSystem, solve_load_cases
+from surrogate.physics.hardening import LinearHardening
 from surrogate.physics.invariants import von_mises
 from surrogate.physics.materials import Material, library
 from surrogate.physics.problem import (
     Acceleration,
+    BearingForce,
     Force,
     Load,
     LoadCase,
     LoadHistory,
+    Moment,
     Pressure,
     Problem,
+    RemoteForce,
     Support,
     Traction,
     ramp,
@@ -69,7 +73,7 @@ def draw_material(generator: np.random.Generator, ranges: SamplingRange) -> Mate
         name=f"{alloy.name}, varied",
         yield_strength_pa=alloy.yield_strength_pa * float(strength),
         ultimate_strength_pa=alloy.ultimate_strength_pa * float(strength),
-        hardening_modulus_pa=modulus,
+        hardening=LinearHardening(modulus),
     )
 
 
@@ -124,6 +128,10 @@ def scaled_load(load: Load, scale: float) -> Load:
     match load:
         case Force(force_n=(x, y, z)):
             return replace(load, force_n=(x * scale, y * scale, z * scale))
+        case BearingForce(force_n=(x, y, z)) | RemoteForce(force_n=(x, y, z)):
+            return replace(load, force_n=(x * scale, y * scale, z * scale))
+        case Moment(moment_nm=(x, y, z)):
+            return replace(load, moment_nm=(x * scale, y * scale, z * scale))
         case Traction(traction_pa=(x, y, z)):
             return replace(load, traction_pa=(x * scale, y * scale, z * scale))
         case Pressure():

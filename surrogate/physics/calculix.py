@@ -20,10 +20,10 @@ import numpy as np
 
 from surrogate.errors import ConvergenceError, InfrastructureError
 from surrogate.fields import Collapse, Fields, FloatArray, HistoryFields
-from surrogate.physics.assembly import nodal_forces
 from surrogate.physics.calculix_deck import write_deck
 from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
 from surrogate.physics.invariants import to_first
+from surrogate.physics.loads import nodal_forces
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.recorder import HistoryRecorder, Snapshot, quadrature_points

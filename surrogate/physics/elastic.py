@@ -13,7 +13,8 @@ import scipy.sparse as sp
 
 from surrogate.fields import FloatArray
 from surrogate.geometry.tet_mesh import TetMesh
-from surrogate.physics.assembly import StiffnessPattern, nodal_forces, strain_operator
+from surrogate.physics.assembly import StiffnessPattern, strain_operator
+from surrogate.physics.loads import nodal_forces
 from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import elastic_stress
 from surrogate.physics.problem import Problem, Support

@@ -24,10 +24,12 @@ class Support:
     Attributes:
         faces: which faces.
         fixed: any of "x", "y", "z", or only "normal" (frictionless or symmetry plane).
+        meeting: hold only the points that `faces` share with these faces, an edge; None holds all points of `faces`.
     """
 
     faces: Selector
     fixed: tuple[Direction, ...] = ("x", "y", "z")
+    meeting: Selector | None = None
 
     def __post_init__(self) -> None:
         if not self.fixed:
@@ -61,13 +63,48 @@ class Force:
 
 
 @dataclass(frozen=True)
+class BearingForce:
+    """Total force of a pin or bolt on the walls of its holes, N.
+
+    A cosine pressure on the half of each wall towards which the force points; several holes take equal shares. Each
+    share acts through the middle of its hole's axis; a component along an axis is refused.
+    """
+
+    faces: Selector
+    force_n: Vector
+
+
+@dataclass(frozen=True)
+class RemoteForce:
+    """Force that acts at a point in space, spread over the faces with its moment.
+
+    Attributes:
+        faces: what carries it.
+        force_n: N.
+        point_m: where it acts, m; total force and moment of the spread traction are those of the force there.
+    """
+
+    faces: Selector
+    force_n: Vector
+    point_m: Vector
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Moment spread over the faces without a total force, Nm."""
+
+    faces: Selector
+    moment_nm: Vector
+
+
+@dataclass(frozen=True)
 class Acceleration:
     """Body load density * acceleration on the whole part, m/s^2 (gravity along -z is (0, 0, -9.81))."""
 
     acceleration_m_s2: Vector
 
 
-Load = Pressure | Traction | Force | Acceleration
+Load = Pressure | Traction | Force | BearingForce | RemoteForce | Moment | Acceleration
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from surrogate.errors import RigidBodyError
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.selectors import select_faces
 from surrogate.geometry.tet_mesh import TetMesh
-from surrogate.physics.assembly import point_normals
 from surrogate.physics.problem import Support
+from surrogate.physics.surface_rule import point_normals
 
 _AXES = {"x": 0, "y": 1, "z": 2}
 _MOTIONS = (

@@ -8,17 +8,30 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate.fields import FloatArray, IntArray
+from surrogate.fields import FloatArray
 from surrogate.geometry.selectors import select_faces
 from surrogate.geometry.tet_mesh import TetMesh
-from surrogate.physics.assembly import surface_normals
-from surrogate.physics.problem import Acceleration, Force, Load, Pressure, Problem
+from surrogate.physics.bearing import bearing_holes
+from surrogate.physics.problem import (
+    Acceleration,
+    BearingForce,
+    Force,
+    Load,
+    Moment,
+    Pressure,
+    Problem,
+    RemoteForce,
+    Traction,
+)
+from surrogate.physics.surface_rule import SurfacePoints, surface_points, weighted_middle
 from surrogate.serving.picture import Panel, Picture
 
 _PART, _SUPPORT = "#d5d9de", "#3b6fb6"
 _CASES = ("#d1495b", "#e08e2b", "#4f9d5d", "#8358a8", "#12848f", "#9a6a3a")
 _ARROWS_PER_LOAD = 9
 _ARROW_LENGTH, _RESULTANT_LENGTH = 0.12, 0.3  # of the part's largest extent
+_FARTHEST = 1.2  # of the part's largest extent, for the place of a remote force
+_RING_ARROWS = 8
 _LEGEND_LINES = 8
 
 
@@ -51,7 +64,7 @@ def setup_arrays(problem: Problem) -> dict[str, NDArray[np.generic]]:
             vectors.append(vector)
             colours.append(np.tile(_rgb(_colour(number)), (len(start), 1)))
             # A resultant starts within a hole as often as not, and must be seen all the same.
-            on_top.append(np.full(len(start), isinstance(load, Force)))
+            on_top.append(np.full(len(start), not isinstance(load, Pressure | Traction | Acceleration)))
             if not isinstance(load, Acceleration):
                 tint[np.isin(mesh.triangle_face, select_faces(mesh, load.faces))] = _pale(_colour(number))
     for support in problem.supports:
@@ -68,20 +81,33 @@ def setup_arrays(problem: Problem) -> dict[str, NDArray[np.generic]]:
 def _arrows(load: Load, mesh: TetMesh) -> tuple[FloatArray, FloatArray]:
     """Starts and vectors [A, 3]; an arrow that pushes ends on the surface, one that pulls starts there.
 
-    A total force is one arrow, as it would be drawn at a bolt; what acts on each area is many.
+    A total force is one arrow, as it would be drawn at a bolt, a moment is a ring of them around its axis; what acts on
+    each area is many.
     """
     length = _ARROW_LENGTH * max(mesh.size)
-    if isinstance(load, Acceleration):
-        direction = _unit(np.asarray(load.acceleration_m_s2))
-        centre = mesh.points.mean(axis=0)
-        return (centre + 0.6 * max(mesh.size) * direction)[None], (2 * length * direction)[None]
+    match load:
+        case Acceleration():
+            direction = _unit(np.asarray(load.acceleration_m_s2))
+            centre = mesh.points.mean(axis=0)
+            return (centre + 0.6 * max(mesh.size) * direction)[None], (2 * length * direction)[None]
+        case Force():
+            return _resultant_arrow(np.asarray(load.force_n), _surface(load, mesh), mesh)
+        case BearingForce():
+            middles = np.array([hole.middle for hole in bearing_holes(mesh, load)])
+            return middles, np.tile(_resultant_vector(np.asarray(load.force_n), mesh), (len(middles), 1))
+        case RemoteForce():
+            return _remote_place(load, mesh)[None], _resultant_vector(np.asarray(load.force_n), mesh)[None]
+        case Moment():
+            surface = _surface(load, mesh)
+            return _ring(weighted_middle(surface.places, surface.areas), np.asarray(load.moment_nm), length)
+    return _area_arrows(load, mesh, length)
+
+
+def _area_arrows(load: Pressure | Traction, mesh: TetMesh, length: float) -> tuple[FloatArray, FloatArray]:
     triangles = mesh.face_triangles(select_faces(mesh, load.faces))
-    if isinstance(load, Force):
-        return _resultant_arrow(np.asarray(load.force_n), triangles, mesh)
     places = mesh.points[triangles[:, :3]].mean(axis=1)
     chosen = _spread_out(places, _ARROWS_PER_LOAD)
-    _, weighted = surface_normals(mesh.points, triangles[chosen])
-    normals = _unit(weighted.sum(axis=1))
+    normals = _unit(surface_points(mesh.points, triangles[chosen]).normals.sum(axis=1))
     if isinstance(load, Pressure):
         directions = -np.sign(load.pressure_pa) * normals
     else:
@@ -91,14 +117,38 @@ def _arrows(load: Load, mesh: TetMesh) -> tuple[FloatArray, FloatArray]:
     return starts, length * directions
 
 
-def _resultant_arrow(force: FloatArray, triangles: IntArray, mesh: TetMesh) -> tuple[FloatArray, FloatArray]:
-    _, weighted = surface_normals(mesh.points, triangles)
-    normals = weighted.sum(axis=1)
-    areas = np.linalg.norm(normals, axis=1)
-    centroid = areas @ mesh.points[triangles[:, :3]].mean(axis=1) / areas.sum()
-    vector = _RESULTANT_LENGTH * max(mesh.size) * _unit(force)
-    pushes = float(normals.sum(axis=0) @ vector) < -1e-6 * areas.sum() * np.linalg.norm(vector)
+def _resultant_arrow(force: FloatArray, surface: SurfacePoints, mesh: TetMesh) -> tuple[FloatArray, FloatArray]:
+    centroid = weighted_middle(surface.places, surface.areas)
+    vector = _resultant_vector(force, mesh)
+    push = float(surface.normals.sum(axis=(0, 1)) @ vector)
+    pushes = push < -1e-6 * float(surface.areas.sum() * np.linalg.norm(vector))
     return (centroid - vector if pushes else centroid)[None], vector[None]
+
+
+def _resultant_vector(force: FloatArray, mesh: TetMesh) -> FloatArray:
+    return _RESULTANT_LENGTH * max(mesh.size) * _unit(force)
+
+
+def _remote_place(load: RemoteForce, mesh: TetMesh) -> FloatArray:
+    """Where the force acts; from far away it is drawn nearer on the same line, or the part would be a speck."""
+    surface = _surface(load, mesh)
+    start = weighted_middle(surface.places, surface.areas)
+    arm = np.asarray(load.point_m) - start
+    reach = _FARTHEST * max(mesh.size)
+    return np.asarray(start + arm * min(1.0, reach / max(float(np.linalg.norm(arm)), 1e-300)))
+
+
+def _ring(centre: FloatArray, moment: FloatArray, radius: float) -> tuple[FloatArray, FloatArray]:
+    """Arrows in a ring around the axis of a moment, by the right-hand rule."""
+    axis = _unit(moment)
+    first = _unit(np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))]))
+    angle = np.linspace(0.0, 2 * np.pi, _RING_ARROWS + 1)[:, None]
+    corners = centre + radius * (np.cos(angle) * first + np.sin(angle) * np.cross(axis, first))
+    return corners[:-1], 0.9 * np.diff(corners, axis=0)
+
+
+def _surface(load: Force | RemoteForce | Moment, mesh: TetMesh) -> SurfacePoints:
+    return surface_points(mesh.points, mesh.face_triangles(select_faces(mesh, load.faces)))
 
 
 def _spread_out(places: FloatArray, count: int) -> NDArray[np.intp]:

@@ -8,8 +8,19 @@ import numpy as np
 from surrogate.fields import Fields
 from surrogate.geometry.selectors import Selector, select_faces, selector_spec
 from surrogate.geometry.tet_mesh import TetMesh, Vector
-from surrogate.physics.assembly import nodal_load
-from surrogate.physics.problem import Acceleration, Force, Load, Pressure, Problem
+from surrogate.physics.loads import nodal_load
+from surrogate.physics.problem import (
+    Acceleration,
+    BearingForce,
+    Force,
+    Load,
+    Moment,
+    Pressure,
+    Problem,
+    RemoteForce,
+    Support,
+    Traction,
+)
 from surrogate.serving.mesh_report import face_text
 from surrogate.serving.report_format import plain
 
@@ -46,7 +57,17 @@ class LoadRow:
 
 def support_rows(problem: Problem) -> tuple[SupportRow, ...]:
     """All supports."""
-    return tuple(SupportRow(faces_row(problem.mesh, s.faces), ", ".join(s.fixed)) for s in problem.supports)
+    return tuple(SupportRow(faces_row(problem.mesh, s.faces), _fixed(problem.mesh, s)) for s in problem.supports)
+
+
+def _fixed(mesh: TetMesh, support: Support) -> str:
+    """The held directions, and the edge where only an edge is held."""
+    text = ", ".join(support.fixed)
+    if support.meeting is None:
+        return text
+    others = [str(face) for face in select_faces(mesh, support.meeting)]
+    more = f" and {len(others) - _FACES_SHOWN} more" if len(others) > _FACES_SHOWN else ""
+    return f"{text} on the edge with face {', '.join(others[:_FACES_SHOWN])}{more}"
 
 
 def load_rows(problem: Problem, fields: Fields) -> tuple[LoadRow, ...]:
@@ -72,14 +93,22 @@ def faces_row(mesh: TetMesh, selector: Selector) -> FacesRow:
 
 
 def _kind(load: Load) -> str:
-    if isinstance(load, Pressure):
-        return f"pressure {1e-6 * load.pressure_pa:.4g} MPa"
-    if isinstance(load, Acceleration):
-        return f"acceleration ({_numbers(load.acceleration_m_s2)}) m/s²"
-    if isinstance(load, Force):
-        return f"force ({_numbers(load.force_n)}) N"
-    x, y, z = load.traction_pa
-    return f"traction ({_numbers((1e-6 * x, 1e-6 * y, 1e-6 * z))}) MPa"
+    match load:
+        case Pressure():
+            return f"pressure {1e-6 * load.pressure_pa:.4g} MPa"
+        case Acceleration():
+            return f"acceleration ({_numbers(load.acceleration_m_s2)}) m/s²"
+        case Force():
+            return f"force ({_numbers(load.force_n)}) N"
+        case BearingForce():
+            return f"bearing force ({_numbers(load.force_n)}) N"
+        case RemoteForce():
+            x, y, z = load.point_m
+            return f"force ({_numbers(load.force_n)}) N at ({_numbers((1e3 * x, 1e3 * y, 1e3 * z))}) mm"
+        case Moment():
+            return f"moment ({_numbers(load.moment_nm)}) Nm"
+        case Traction(traction_pa=(x, y, z)):
+            return f"traction ({_numbers((1e-6 * x, 1e-6 * y, 1e-6 * z))}) MPa"
 
 
 def _numbers(vector: Vector) -> str:

@@ -6,9 +6,11 @@ import pytest
 from surrogate.fields import Fields, FloatArray
 from surrogate.geometry.selectors import AnySelector, CylinderSelector, FaceIdSelector, PlaneSelector
 from surrogate.geometry.tet_mesh import TetMesh, Vector
-from surrogate.physics.assembly import nodal_forces, strain_operator
+from surrogate.physics.assembly import strain_operator
 from surrogate.physics.elastic import ElasticSystem, build_elastic_system, elastic_anchor
 from surrogate.physics.invariants import to_first, von_mises
+from surrogate.physics.loads import nodal_forces
+from surrogate.physics.hardening import LinearHardening
 from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import elastic_stress
 from surrogate.physics.problem import (
@@ -43,7 +45,7 @@ from tests.physics.meshes import (
 )
 from tests.physics.nodal_values import at_points
 
-ELASTIC = Material("elastic", 200e9, 0.3, 7800.0, 1e15, 1e15, 0.0)
+ELASTIC = Material("elastic", 200e9, 0.3, 7800.0, 1e15, 1e15, LinearHardening(0.0))
 
 
 def solved(mesh: TetMesh, supports: tuple[Support, ...], *loads: Load, material: Material = ELASTIC) -> Fields:
@@ -164,7 +166,7 @@ def test_a_thick_tube_under_pressure_is_lames() -> None:
 
 def test_nafems_le1_elliptic_membrane() -> None:
     # Stress along y at the end of the inner ellipse's long axis: 92.7 MPa (NAFEMS, The Standard Benchmarks, 1990).
-    material = Material("NAFEMS steel", 210e9, 0.3, 7800.0, 1e15, 1e15, 0.0)
+    material = Material("NAFEMS steel", 210e9, 0.3, 7800.0, 1e15, 1e15, LinearHardening(0.0))
     mesh = elliptic_membrane(8, 12, 1, 0.1)
     outer = max((face for face in mesh.faces if face.normal is None), key=lambda face: np.linalg.norm(face.centroid))
     fields = solved(mesh, symmetry_planes(), Pressure(FaceIdSelector((outer.id,)), -10e6), material=material).histories[

@@ -9,8 +9,9 @@ import pytest
 from surrogate.fields import FloatArray
 from surrogate.geometry.selectors import CylinderSelector, FaceIdSelector
 from surrogate.geometry.tet_mesh import TetMesh
-from surrogate.physics.assembly import nodal_forces, nodal_load, point_normals
+from surrogate.physics.loads import nodal_forces, nodal_load
 from surrogate.physics.problem import Acceleration, Force, Load, LoadCase, Pressure, Traction
+from surrogate.physics.surface_rule import point_normals
 from surrogate.physics.tet_element import gradients_and_volumes
 from tests.physics.meshes import RIGHT, STEEL, TOP, block, distorted_block, full_tube, quarter_tube, rotation
 
