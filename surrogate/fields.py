@@ -63,20 +63,52 @@ class HistoryScalars:
 class Collapse:
     """Where the plastic collapse was met.
 
+    The history's arrays end with the last state in equilibrium. Where a share of the step was carried, and always in
+    the first step, that state is an entry of its own at index `step`, with the load factors `factors`; else the arrays
+    end at the step before. So there is at least one entry.
+
     Attributes:
-        step: index of the step during which it was met; the history's arrays end before it.
-        fraction: share of that step's load increment that was still carried, in [0, 1).
+        step: index of the step during which it was met.
+        fraction: share of that step's load increment that was still carried, in [0, 1), from below.
         reason: the limit that was passed, in words.
+        factors: load factor of each case in the last state that was carried [K].
+        load_factor: norm of the nodal forces in that state over the largest of the history as asked, 1.
     """
 
     step: int
     fraction: float
     reason: str
+    factors: tuple[float, ...]
+    load_factor: float
+
+
+@dataclass(frozen=True)
+class StepBalance:
+    """Checks of a solved history that use neither the solver's residual nor its tolerance; T steps.
+
+    Sums over the increments are by the trapezoidal rule, which is exact for states in equilibrium at both ends of an
+    increment (virtual work), so what does not close is an error of the solution.
+
+    Attributes:
+        external_work_j: work of the applied forces since the virgin part [T], J.
+        elastic_energy_j: elastic energy stored [T], J.
+        plastic_work_j: work spent in plastic flow since the virgin part [T], J.
+        energy_imbalance: what is left of work less energy less plastic work, over the largest sum of their sizes up to
+            the end of the history [T], 1.
+        reaction_imbalance: what the support forces leave of the total applied force and of its moment about the part's
+            middle, the larger of the two, over the size of the forces and of their moments [T], 1.
+    """
+
+    external_work_j: FloatArray
+    elastic_energy_j: FloatArray
+    plastic_work_j: FloatArray
+    energy_imbalance: FloatArray
+    reaction_imbalance: FloatArray
 
 
 @dataclass(frozen=True)
 class HistoryFields:
-    """The answer for one load history; T counts the steps reached (fewer than asked after a collapse).
+    """The answer for one load history; T counts the states reached (fewer than asked after a collapse).
 
     Attributes:
         name: name of the load history.
@@ -93,6 +125,7 @@ class HistoryFields:
         totals_low: lower end of the 90 % interval of each whole-history scalar.
         totals_high: upper end.
         collapse: where plastic collapse stopped the history, or None.
+        balance: energy and reaction balance at every step, None for a predicted answer.
     """
 
     name: str
@@ -109,6 +142,7 @@ class HistoryFields:
     totals_low: HistoryScalars | None = None
     totals_high: HistoryScalars | None = None
     collapse: Collapse | None = None
+    balance: StepBalance | None = None
 
 
 @dataclass(frozen=True)

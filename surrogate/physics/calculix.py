@@ -181,4 +181,8 @@ def _history_fields(
     if len(levels) == len(history.factors):
         return recorder.finish(None)
     fraction = min(max(reached - len(levels), 0.0), 1.0)
-    return recorder.finish(Collapse(len(levels), fraction, "CalculiX found no equilibrium beyond this load"))
+    previous = history.factors[len(levels) - 1]
+    carried = previous + fraction * (history.factors[len(levels)] - previous)
+    load_factor = float(np.linalg.norm(anchor.forces @ carried)) / reference
+    reason = "CalculiX found no equilibrium beyond this load"
+    return recorder.finish(Collapse(len(levels), fraction, reason, tuple(carried.tolist()), load_factor))

@@ -152,8 +152,9 @@ def _run_block(
         for column, history in enumerate(alive):
             single = _column(found, column)
             start = _Iterate(unknowns[:, history], single.stress, _state_column(before, column), np.zeros(1))
-            collapse = _collapsed(anchor, single, settings, step)
-            if not settings.stop_after_modified and (collapse or single.residual[0] > settings.tolerance):
+            collapse: Collapse | None = None
+            passed = _limit_passed(anchor, single, settings) is not None
+            if not settings.stop_after_modified and (passed or single.residual[0] > settings.tolerance):
                 # Past a limit too: smaller increments tell what share of this one was still carried.
                 single, collapse = _rescue(
                     anchor, previous[:, history], factors[:, column], start, references[history], settings, step
@@ -241,14 +242,18 @@ def _rescue(
         target = previous + (done + share) * (factors - previous)
         guess = iterate.unknowns + anchor.unknowns @ (share * (factors - previous))
         attempt = _full_newton(anchor, target, guess, iterate.state, reference, settings, tangent)
-        if attempt is not None and _collapsed(anchor, attempt, settings, step) is None:
+        if attempt is not None and _limit_passed(anchor, attempt, settings) is None:
             iterate, done = attempt, done + share
             share = min(share, 1.0 - done)
             continue
         share /= 2
         if share < smallest:
             reason = "no equilibrium beyond this load" if attempt is None else _limit_passed(anchor, attempt, settings)
-            return iterate, Collapse(step, done, reason or "no equilibrium beyond this load")
+            carried = previous + done * (factors - previous)
+            level = float(np.linalg.norm(anchor.forces @ carried)) / reference
+            return iterate, Collapse(
+                step, done, reason or "no equilibrium beyond this load", tuple(carried.tolist()), level
+            )
     return iterate, None
 
 
@@ -323,8 +328,3 @@ def _limit_passed(anchor: ElasticAnchor, iterate: _Iterate, settings: SolverSett
     if equivalent.max() > 0 and largest > settings.collapse_displacement * max(system.mesh.size):
         return f"displacement {largest:.3g} m, over {settings.collapse_displacement:.0%} of the part's size"
     return None
-
-
-def _collapsed(anchor: ElasticAnchor, iterate: _Iterate, settings: SolverSettings, step: int) -> Collapse | None:
-    reason = _limit_passed(anchor, iterate, settings)
-    return None if reason is None else Collapse(step, 0.0, reason)

@@ -28,11 +28,12 @@ from surrogate.fields import (
     HistoryScalars,
     Method,
     ModelIdentity,
+    StepBalance,
     StepScalars,
 )
 from surrogate.geometry.tet_mesh import Face, FaceKind, TetMesh, Vector
 
-FORMAT = 1
+FORMAT = 2
 _TENSORS = ("displacement", "stress", "plastic_strain", "equivalent_plastic_strain")
 _STEP_SCALARS = ("scalars", "scalars_low", "scalars_high")
 _TOTALS = ("totals", "totals_low", "totals_high")
@@ -142,6 +143,8 @@ def _history_arrays(history: HistoryFields) -> Arrays:
         scalars: StepScalars | None = getattr(history, group)
         if scalars is not None:
             arrays |= {f"{group}.{entry.name}": getattr(scalars, entry.name) for entry in fields(StepScalars)}
+    if history.balance is not None:
+        arrays |= {f"balance.{entry.name}": getattr(history.balance, entry.name) for entry in fields(StepBalance)}
     return arrays
 
 
@@ -153,6 +156,11 @@ def _history(entry: Header, arrays: "np.lib.npyio.NpzFile", prefix: str) -> Hist
         if f"{prefix}{group}.{fields(StepScalars)[0].name}" not in arrays:
             return None
         return StepScalars(**{part.name: arrays[f"{prefix}{group}.{part.name}"] for part in fields(StepScalars)})
+
+    def balance() -> StepBalance | None:
+        if f"{prefix}balance.{fields(StepBalance)[0].name}" not in arrays:
+            return None
+        return StepBalance(**{part.name: arrays[f"{prefix}balance.{part.name}"] for part in fields(StepBalance)})
 
     def totals(group: str) -> HistoryScalars | None:
         values = cast(dict[str, float] | None, entry[group])
@@ -177,11 +185,18 @@ def _history(entry: Header, arrays: "np.lib.npyio.NpzFile", prefix: str) -> Hist
         totals_low=totals("totals_low"),
         totals_high=totals("totals_high"),
         collapse=_collapse(collapse) if collapse else None,
+        balance=balance(),
     )
 
 
 def _collapse(entry: Header) -> Collapse:
-    return Collapse(cast(int, entry["step"]), cast(float, entry["fraction"]), str(entry["reason"]))
+    return Collapse(
+        step=cast(int, entry["step"]),
+        fraction=cast(float, entry["fraction"]),
+        reason=str(entry["reason"]),
+        factors=tuple(cast(list[float], entry["factors"])),
+        load_factor=cast(float, entry["load_factor"]),
+    )
 
 
 def _domain(entry: Header) -> DomainVerdict:

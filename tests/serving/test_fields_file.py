@@ -52,7 +52,7 @@ def answer() -> Fields:
         scalars_high=step_scalars(generator),
         totals_low=HistoryScalars(1.0, 2.0, 0.0, 1.0),
         totals_high=HistoryScalars(2.0, 3.0, 0.0, 1.0),
-        collapse=Collapse(4, 0.25, "reason"),
+        collapse=Collapse(4, 0.25, "reason", (0.5, 1.25), 0.75),
     )
     return Fields(
         method="surrogate",

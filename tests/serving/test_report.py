@@ -95,7 +95,7 @@ def test_the_worst_history_is_shown_first(text: str) -> None:
 
 def test_a_collapse_has_no_ultimate_margin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "render_pictures", no_pictures)
-    bend = replace(beam_solved().histories[1], collapse=Collapse(4, 0.5, "plastic strain over 20 %"))
+    bend = replace(beam_solved().histories[1], collapse=Collapse(4, 0.5, "plastic strain over 20 %", (1.0, 0.5), 0.75))
     answer = replace(beam_solved(), histories=(beam_solved().histories[0], bend))
     text = write_report(beam(), answer, tmp_path).read_text()
     assert '<td class="bad">collapse</td>' in text

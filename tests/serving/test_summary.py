@@ -77,7 +77,7 @@ def test_the_numbers_are_those_of_the_fields() -> None:
 def test_the_worst_history_comes_first_and_a_collapsed_one_before_all() -> None:
     mild, bend = beam_solved().histories
     assert rank((mild, bend)) == ("bend & unload", "mild")
-    collapsed = replace(mild, collapse=Collapse(2, 0.5, "plastic strain over 20 %"))
+    collapsed = replace(mild, collapse=Collapse(2, 0.5, "plastic strain over 20 %", (1.0, 0.5), 0.75))
     assert rank((collapsed, bend)) == ("mild", "bend & unload")
 
 
@@ -89,7 +89,7 @@ def test_a_history_that_carried_no_step_is_told_and_not_lost() -> None:
         factors=mild.factors[:0],
         steps=mild.steps[:0],
         scalars=replace(mild.scalars, **none),
-        collapse=Collapse(0, 0.25, "displacement over a tenth of the size"),
+        collapse=Collapse(0, 0.25, "displacement over a tenth of the size", (0.25, 0.0), 0.25),
     )
     summary = summarize(beam(), replace(beam_solved(), histories=(empty, bend)))
     assert summary.histories[0].peak_step is None
