@@ -10,12 +10,19 @@ from surrogate.data.bracket_family import L_BRACKET
 from surrogate.data.clevis_family import CLEVIS
 from surrogate.data.part_family import Parameters, PartFamily
 from surrogate.data.rib_family import RIB_WEB
+from surrogate.data.t_bracket_family import T_BRACKET
 from surrogate.errors import InputError
 from surrogate.geometry.isolation import run_isolated
 from surrogate.geometry.saved_mesh import load_saved_mesh
 from surrogate.geometry.tet_mesh import TetMesh
 
-FAMILIES: tuple[PartFamily, ...] = (L_BRACKET, CLEVIS, FLANGED_BOSS, RIB_WEB)
+FAMILIES: tuple[PartFamily, ...] = (
+    L_BRACKET,
+    CLEVIS,
+    FLANGED_BOSS,
+    RIB_WEB,
+    T_BRACKET,
+)
 MESHING_SECONDS = 60.0
 MESHING_BYTES = 4 * 2**30
 
