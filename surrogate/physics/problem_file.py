@@ -8,36 +8,21 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import ValidationError
 
-from surrogate.errors import InputError, ProblemError, SelectorError
+from surrogate.errors import ProblemError
 from surrogate.geometry.part import load_part
-from surrogate.geometry.selectors import Selector, parse_selector, select_faces, selector_spec
-from surrogate.geometry.tet_mesh import TetMesh, Vector
-from surrogate.physics.materials import Material, library, material_named
-from surrogate.physics.problem import (
-    Acceleration,
-    Force,
-    Load,
-    LoadCase,
-    LoadHistory,
-    Pressure,
-    Problem,
-    Support,
-    Traction,
-    ramp,
-)
+from surrogate.geometry.tet_mesh import TetMesh
+from surrogate.physics.boundary_spec import build_load, build_support, load_spec, support_spec
+from surrogate.physics.material_description import described_material, material_spec
+from surrogate.physics.materials import library
+from surrogate.physics.problem import LoadCase, LoadHistory, Problem, ramp
 from surrogate.physics.problem_schema import (
-    LOAD_KINDS,
     MAX_FACTORS,
     MAX_HISTORIES,
-    HardeningSpec,
     LoadHistorySpec,
-    LoadSpec,
-    MaterialSpec,
     ProblemFile,
     ProblemSpec,
     describe_validation,
@@ -108,42 +93,31 @@ def build_problem(spec: ProblemSpec, mesh: TetMesh, *, name: str = "part") -> Pr
     Raises:
         InputError: a material, selector, case name or number of factors that does not fit.
     """
-    supports = tuple(
-        Support(_faces(support.faces, mesh, f"supports[{index}]"), support.fixed)
-        for index, support in enumerate(spec.supports)
-    )
+    supports = tuple(build_support(support, mesh, f"supports[{index}]") for index, support in enumerate(spec.supports))
     cases = tuple(
         LoadCase(
             case.name,
-            tuple(_load(load, mesh, f"load case {case.name!r}, loads[{i}]") for i, load in enumerate(case.loads)),
+            tuple(build_load(load, mesh, f"load case {case.name!r}, loads[{i}]") for i, load in enumerate(case.loads)),
         )
         for case in spec.load_cases
     )
     case_names = tuple(case.name for case in cases)
     _check_factor_count(spec)
     histories = tuple(_history(history, case_names) for history in spec.load_histories) or (ramp(len(cases)),)
-    return Problem(mesh, _material(spec.material), supports, cases, histories, name)
+    return Problem(mesh, described_material(spec.material), supports, cases, histories, name)
 
 
 def problem_spec(problem: Problem) -> ProblemSpec:
     """The description that builds this problem again on its mesh."""
     material = problem.material
-    table = MaterialSpec(
-        name=material.name,
-        youngs_modulus_pa=material.youngs_modulus_pa,
-        poissons_ratio=material.poissons_ratio,
-        density_kg_m3=material.density_kg_m3,
-        yield_strength_pa=material.yield_strength_pa,
-        ultimate_strength_pa=material.ultimate_strength_pa,
-        hardening=HardeningSpec(linear_modulus_pa=material.hardening_modulus_pa),
-        source=material.source,
-    )
     names = [case.name for case in problem.load_cases]
     return parse_problem_spec(
         {
-            "material": material.name if material in library() else table.model_dump(),
-            "supports": [{"faces": selector_spec(s.faces), "fixed": s.fixed} for s in problem.supports],
-            "load_cases": [{"name": c.name, "loads": [_load_spec(x) for x in c.loads]} for c in problem.load_cases],
+            "material": material.name
+            if material in library()
+            else material_spec(material).model_dump(exclude_none=True),
+            "supports": [support_spec(support) for support in problem.supports],
+            "load_cases": [{"name": c.name, "loads": [load_spec(x) for x in c.loads]} for c in problem.load_cases],
             "load_histories": [
                 {"name": h.name, "factors": dict(zip(names, h.factors.T.tolist(), strict=True))}
                 for h in problem.load_histories
@@ -202,57 +176,6 @@ def _csv_number(cell: str, where: str) -> float:
     if not np.isfinite(value):
         raise ProblemError(f"{where}: {cell.strip()} is not finite; give a load factor")
     return value
-
-
-def _faces(spec: Mapping[str, object], mesh: TetMesh, where: str) -> Selector:
-    try:
-        selector = parse_selector(spec)
-        select_faces(mesh, selector)
-    except SelectorError as error:
-        raise SelectorError(f"{where}.faces: {error}") from None
-    return selector
-
-
-def _load(spec: LoadSpec, mesh: TetMesh, where: str) -> Load:
-    if spec.acceleration_m_s2 is not None:
-        return Acceleration(spec.acceleration_m_s2)
-    faces = _faces(spec.faces or {}, mesh, where)
-    if spec.force_n is not None:
-        return Force(faces, spec.force_n)
-    if spec.traction_pa is not None:
-        return Traction(faces, spec.traction_pa)
-    if spec.pressure_pa is not None:
-        return Pressure(faces, spec.pressure_pa)
-    raise InputError(f"{where} has no kind; give one of {', '.join(LOAD_KINDS)}")
-
-
-def _load_spec(load: Load) -> dict[str, object]:
-    if isinstance(load, Acceleration):
-        return {"acceleration_m_s2": load.acceleration_m_s2}
-    kind: Literal["force_n", "traction_pa", "pressure_pa"]
-    value: Vector | float
-    if isinstance(load, Force):
-        kind, value = "force_n", load.force_n
-    elif isinstance(load, Traction):
-        kind, value = "traction_pa", load.traction_pa
-    else:
-        kind, value = "pressure_pa", load.pressure_pa
-    return {"faces": selector_spec(load.faces), kind: value}
-
-
-def _material(choice: str | MaterialSpec) -> Material:
-    if isinstance(choice, str):
-        return material_named(choice)
-    return Material(
-        choice.name,
-        choice.youngs_modulus_pa,
-        choice.poissons_ratio,
-        choice.density_kg_m3,
-        choice.yield_strength_pa,
-        choice.ultimate_strength_pa,
-        choice.hardening.linear_modulus_pa,
-        choice.source,
-    )
 
 
 def _check_factor_count(spec: ProblemSpec) -> None:

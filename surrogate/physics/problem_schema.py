@@ -3,7 +3,7 @@
 `ProblemSpec` is what REST takes as JSON; `ProblemFile` adds the part, its unit and a CSV of histories.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated
 
@@ -26,23 +26,14 @@ MAX_CASES = 50
 MAX_HISTORIES = 2000
 MAX_STEPS = 5000
 MAX_FACTORS = 5_000_000
+MAX_TABLE_ROWS = 1000
 
-LOAD_KINDS = ("force_n", "traction_pa", "pressure_pa", "acceleration_m_s2")
-_LATER_LOADS = ("bearing_force_n", "moment_nm")
-_LATER_HARDENING = ("voce", "table")
+LOAD_KINDS = ("force_n", "bearing_force_n", "moment_nm", "traction_pa", "pressure_pa", "acceleration_m_s2")
+HARDENING_LAWS = ("linear_modulus_pa", "voce", "table")
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 NumberVector = tuple[Number, Number, Number]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-def _refuse_later(data: object, later: Sequence[str], supported: Sequence[str]) -> object:
-    """Names what this version lacks in words of its own instead of 'unknown key'."""
-    if isinstance(data, Mapping):
-        for key in later:
-            if key in data:
-                raise ValueError(f"{key} is not in this version; supported: {', '.join(supported)}")
-    return data
 
 
 def _listed(value: object) -> object:
@@ -53,15 +44,33 @@ class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class VoceSpec(_Spec):
+    """Saturating hardening: yield strength + saturation_pa (1 - exp(-rate p))."""
+
+    saturation_pa: Number = Field(ge=0)
+    rate: Number = Field(ge=0)
+
+
 class HardeningSpec(_Spec):
-    """Linear isotropic hardening; zero is perfectly plastic."""
+    """Isotropic hardening, exactly one of three laws of the equivalent plastic strain p.
 
-    linear_modulus_pa: Number = Field(ge=0)
+    Attributes:
+        linear_modulus_pa: slope; zero is perfectly plastic.
+        voce: saturating.
+        table: rows [p, yield stress in Pa], the first one [0, yield strength].
+    """
 
-    @model_validator(mode="before")
-    @classmethod
-    def _only_linear(cls, data: object) -> object:
-        return _refuse_later(data, _LATER_HARDENING, ("hardening = {linear_modulus_pa = …}",))
+    linear_modulus_pa: Annotated[Number, Field(ge=0)] | None = None
+    voce: VoceSpec | None = None
+    table: Annotated[tuple[tuple[Number, Number], ...], Field(min_length=2, max_length=MAX_TABLE_ROWS)] | None = None
+
+    @model_validator(mode="after")
+    def _one_law(self) -> "HardeningSpec":
+        given = [law for law in HARDENING_LAWS if getattr(self, law) is not None]
+        if len(given) != 1:
+            laws = ", ".join(HARDENING_LAWS)
+            raise ValueError(f"hardening has exactly one of {laws}; given: {', '.join(given) or 'none'}")
+        return self
 
 
 class MaterialSpec(_Spec):
@@ -87,7 +96,10 @@ MaterialChoice = Annotated[
 
 
 class SupportSpec(_Spec):
-    """Faces that cannot move in some directions: any of x, y, z, or "normal"."""
+    """Faces that cannot move in some directions: any of x, y, z, or "normal".
+
+    With `meeting`, another selector, only the edge is held where both sets of faces meet.
+    """
 
     faces: dict[str, JsonValue]
     fixed: Annotated[tuple[Direction, ...], BeforeValidator(_listed), Field(min_length=1, max_length=3)] = (
@@ -95,27 +107,34 @@ class SupportSpec(_Spec):
         "y",
         "z",
     )
+    meeting: dict[str, JsonValue] | None = None
 
 
 class LoadSpec(_Spec):
-    """Exactly one of force_n, traction_pa, pressure_pa (each on faces) and acceleration_m_s2 (whole part)."""
+    """Exactly one of force_n, bearing_force_n, moment_nm, traction_pa, pressure_pa (each on faces) and
+    acceleration_m_s2 (whole part).
+
+    force_n is a total, spread evenly; with point_m it acts at that point and carries its moment to the faces.
+    bearing_force_n presses on the walls of holes as a pin does, across their axes; several holes take equal shares.
+    moment_nm has no total force. A positive pressure pushes into the part.
+    """
 
     faces: dict[str, JsonValue] | None = None
     force_n: NumberVector | None = None
+    point_m: NumberVector | None = None
+    bearing_force_n: NumberVector | None = None
+    moment_nm: NumberVector | None = None
     traction_pa: NumberVector | None = None
     pressure_pa: Number | None = None
     acceleration_m_s2: NumberVector | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_kinds(cls, data: object) -> object:
-        return _refuse_later(data, _LATER_LOADS, LOAD_KINDS)
 
     @model_validator(mode="after")
     def _one_kind(self) -> "LoadSpec":
         given = [kind for kind in LOAD_KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             raise ValueError(f"a load has exactly one of {', '.join(LOAD_KINDS)}; given: {', '.join(given) or 'none'}")
+        if self.point_m is not None and self.force_n is None:
+            raise ValueError(f"point_m is where a force_n acts, but the load is {given[0]}; remove point_m")
         if self.acceleration_m_s2 is None and self.faces is None:
             raise ValueError(f"{given[0]} needs faces to act on; add faces = {{…}}")
         if self.acceleration_m_s2 is not None and self.faces is not None:

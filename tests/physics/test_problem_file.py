@@ -1,13 +1,15 @@
 """The problem file: what it accepts becomes the problem that is written, what it refuses says why and what to do."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from surrogate.errors import InputError, ProblemError, SelectorError
+from surrogate.physics.hardening import Hardening, LinearHardening, TabulatedHardening, VoceHardening
 from surrogate.physics.materials import material_named
-from surrogate.physics.problem import Acceleration, Force, Pressure, Traction
+from surrogate.physics.problem import Acceleration, BearingForce, Force, Moment, Pressure, RemoteForce, Traction
 from surrogate.physics.problem_file import (
     build_problem,
     load_problem,
@@ -17,7 +19,7 @@ from surrogate.physics.problem_file import (
     read_problem_file,
 )
 from surrogate.physics.problem_schema import MAX_FACTORS, MAX_HISTORIES, MAX_STEPS, ProblemSpec
-from tests.physics.meshes import block
+from tests.physics.meshes import block, full_tube
 
 MESH = block((2, 1, 1))
 LEFT = {"plane": {"normal": [-1, 0, 0], "at": "min"}}
@@ -67,15 +69,26 @@ def test_without_histories_every_case_is_ramped_to_one() -> None:
     assert (np.diff(history.factors[:, 0]) > 0).all()
 
 
-def test_every_supported_load_is_read() -> None:
+def test_every_load_is_read_and_written_down_again() -> None:
+    bottom, top = ({"plane": {"normal": [0, 0, z]}} for z in (-1, 1))
+    bore = {"cylinder": {"radius_m": 1.0, "hole": True}}
     loads = [
-        {"faces": RIGHT, "force_n": [1, 2, 3]},
-        {"faces": RIGHT, "traction_pa": [4, 5, 6]},
-        {"faces": RIGHT, "pressure_pa": 7},
+        {"faces": bore, "force_n": [1, 2, 3]},
+        {"faces": top, "force_n": [1, 2, 3], "point_m": [7, 8, 9]},
+        {"faces": bore, "bearing_force_n": [1, 2, 0]},
+        {"faces": top, "moment_nm": [1, 2, 3]},
+        {"faces": top, "traction_pa": [4, 5, 6]},
+        {"faces": bore, "pressure_pa": 7},
         {"acceleration_m_s2": [0, 0, -9.81]},
     ]
-    built = build_problem(parse_problem_spec(spec(load_cases=[{"name": "all", "loads": loads}])), MESH)
-    assert [type(load) for load in built.load_cases[0].loads] == [Force, Traction, Pressure, Acceleration]
+    supports = [{"faces": bottom, "meeting": bore, "fixed": "z"}, {"faces": bottom}]
+    read = parse_problem_spec(spec(supports=supports, load_cases=[{"name": "all", "loads": loads}]))
+    built = build_problem(read, full_tube(1, 8, 1, 1.0, 2.0, 1.0))
+    assert [type(load) for load in built.load_cases[0].loads] == [
+        Force, RemoteForce, BearingForce, Moment, Traction, Pressure, Acceleration
+    ]  # fmt: skip
+    again = build_problem(ProblemSpec.model_validate_json(problem_spec(built).model_dump_json()), built.mesh)
+    assert (again.supports, again.load_cases) == (built.supports, built.load_cases)
 
 
 def test_a_case_that_a_history_leaves_out_stays_at_zero() -> None:
@@ -122,17 +135,63 @@ def test_faces_go_with_surface_loads_only() -> None:
     assert "whole part" in load_refusal(faces=RIGHT, acceleration_m_s2=[0, 0, -9.81])
 
 
-@pytest.mark.parametrize("later", ["bearing_force_n", "moment_nm"])
-def test_a_load_of_a_later_version_is_refused_by_name(later: str) -> None:
-    message = load_refusal(**{"faces": RIGHT, later: [1, 0, 0]})
-    assert f"{later} is not in this version; supported: force_n" in message
-    assert "tuple" not in message  # the list that lacks the refused load is not a second error
+def test_a_point_goes_with_a_force_only() -> None:
+    assert "point_m is where a force_n acts, but the load is moment_nm; remove" in load_refusal(
+        faces=RIGHT, moment_nm=[1, 0, 0], point_m=[0, 0, 0]
+    )
 
 
-@pytest.mark.parametrize("later", ["voce", "table"])
-def test_a_hardening_of_a_later_version_is_refused_by_name(later: str) -> None:
-    message = refusal(material=TABLE | {"hardening": {later: {}}})
-    assert f"{later} is not in this version; supported: hardening = {{linear_modulus_pa" in message
+def test_a_bearing_force_on_what_is_no_hole_names_its_place_and_the_cylinders() -> None:
+    message = load_refusal(faces=RIGHT, bearing_force_n=[1, 0, 0])
+    assert message.startswith("load case 'pull', loads[0]: bearing_force_n acts on hole walls, but face ")
+    assert "this part has no cylinders" in message and "use force_n" in message
+
+
+def test_a_support_on_an_edge_names_its_place_where_the_faces_do_not_meet() -> None:
+    apart = refusal(supports=[{"faces": LEFT, "meeting": RIGHT}])
+    assert apart.startswith("supports[0]: ") and "share no edge" in apart and "select among these" in apart
+    same = refusal(supports=[{"faces": LEFT, "meeting": {"any": [LEFT, RIGHT]}}])
+    assert same.startswith("supports[0]: ") and "both match face" in same
+    nothing = {"cylinder": {"radius_m": 0.003}}
+    assert refusal(supports=[{"faces": LEFT, "meeting": nothing}]).startswith("supports[0].meeting: ")
+
+
+@pytest.mark.parametrize(
+    ("hardening", "law"),
+    [
+        ({"linear_modulus_pa": 1e9}, LinearHardening(1e9)),
+        ({"voce": {"saturation_pa": 120e6, "rate": 15}}, VoceHardening(120e6, 15.0)),
+        ({"table": [[0, 200e6], [0.01, 230e6], [0.1, 300e6]]},
+         TabulatedHardening(((0.0, 200e6), (0.01, 230e6), (0.1, 300e6)))),
+    ],
+)  # fmt: skip
+def test_each_hardening_becomes_its_law_and_is_written_as_it_was_read(
+    hardening: dict[str, object], law: Hardening
+) -> None:
+    problem = build_problem(parse_problem_spec(spec(material=TABLE | {"hardening": hardening})), MESH)
+    assert problem.material.hardening == law
+    written = json.loads(problem_spec(problem).model_dump_json(exclude_none=True))
+    assert written["material"]["hardening"] == hardening
+    assert build_problem(parse_problem_spec(written), MESH).material == problem.material
+
+
+@pytest.mark.parametrize(
+    ("hardening", "message"),
+    [
+        ({}, "hardening has exactly one of linear_modulus_pa, voce, table; given: none"),
+        ({"linear_modulus_pa": 1e9, "table": [[0, 200e6], [1, 200e6]]}, "given: linear_modulus_pa, table"),
+        ({"linear_modulus_pa": -1e9}, "linear_modulus_pa = -1000000000.0"),
+        ({"voce": {"saturation_pa": 1e8}}, "material.hardening.voce.rate is missing; add it"),
+        ({"voce": {"saturation_pa": 1e8, "rate": -5}}, "material.hardening.voce.rate = -5"),
+        ({"table": [[0, 200e6]]}, "at least 2"),
+        ({"table": [[0, 200e6], [0.1, float("nan")]]}, "material.hardening.table[1][1] = nan"),
+        ({"table": [[0, 200e6], [0.1, 190e6]]}, "softening is not modelled"),
+        ({"table": [[0, 200e6], [0.1, 210e6], [0.05, 220e6]]}, "row 3: plastic strain 0.05 after 0.1"),
+        ({"table": [[0, 210e6], [0.1, 220e6]]}, "yield_strength_pa is 2e+08; make them equal"),
+    ],
+)
+def test_a_wrong_hardening_is_refused_with_its_remedy(hardening: dict[str, object], message: str) -> None:
+    assert message in refusal(material=TABLE | {"hardening": hardening})
 
 
 def test_numbers_must_be_finite_numbers() -> None:
