@@ -10,6 +10,7 @@ from surrogate.data.bracket_family import L_BRACKET
 from surrogate.data.clevis_family import CLEVIS
 from surrogate.data.part_family import Parameters, PartFamily
 from surrogate.data.rib_family import RIB_WEB
+from surrogate.data.stiffened_panel_family import STIFFENED_PANEL
 from surrogate.data.t_bracket_family import T_BRACKET
 from surrogate.errors import InputError
 from surrogate.geometry.isolation import run_isolated
@@ -22,6 +23,7 @@ FAMILIES: tuple[PartFamily, ...] = (
     FLANGED_BOSS,
     RIB_WEB,
     T_BRACKET,
+    STIFFENED_PANEL,
 )
 MESHING_SECONDS = 60.0
 MESHING_BYTES = 4 * 2**30

@@ -211,3 +211,29 @@ def hole_walls(
         return any(max(abs(middle[0] - u), abs(middle[1] - v)) < tolerance for u, v in centres)
 
     return matches
+
+
+def over_edge(
+    start: tuple[float, float], end: tuple[float, float], plane: Plane, tolerance: float
+) -> Callable[[Surface], bool]:
+    """Matches the plane face that an outline's edge sweeps, whatever its rounded ends left of it, m."""
+    axes = _PLANE_AXES[plane][:2]
+    low, high = np.minimum(start, end) - tolerance, np.maximum(start, end) + tolerance
+
+    def matches(surface: Surface) -> bool:
+        if surface.kind != "Plane":
+            return False
+        inside = [low[k] < surface.low[i] and surface.high[i] < high[k] for k, i in enumerate(axes)]
+        spread = [surface.high[i] - surface.low[i] > 2 * tolerance for i in axes]
+        slanted = [high[k] - low[k] > 4 * tolerance for k in range(2)]
+        return all(inside) and spread == slanted
+
+    return matches
+
+
+def within(axis: Axis, low: float, high: float, kind: str, tolerance: float) -> Callable[[Surface], bool]:
+    """Matches faces of a gmsh type ("Plane", "Cylinder", …) that lie between two positions along an axis, m."""
+    i = _AXES[axis]
+    return lambda surface: (
+        surface.kind == kind and surface.low[i] > low - tolerance and surface.high[i] < high + tolerance
+    )
