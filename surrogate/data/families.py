@@ -7,7 +7,10 @@ import numpy as np
 
 from surrogate.data.boss_family import FLANGED_BOSS
 from surrogate.data.bracket_family import L_BRACKET
+from surrogate.data.channel_clip_family import CHANNEL_CLIP
 from surrogate.data.clevis_family import CLEVIS
+from surrogate.data.elbow_family import PIPE_ELBOW
+from surrogate.data.hinge_family import HINGE
 from surrogate.data.part_family import Parameters, PartFamily
 from surrogate.data.rib_family import RIB_WEB
 from surrogate.data.stiffened_panel_family import STIFFENED_PANEL
@@ -24,6 +27,9 @@ FAMILIES: tuple[PartFamily, ...] = (
     RIB_WEB,
     T_BRACKET,
     STIFFENED_PANEL,
+    HINGE,
+    CHANNEL_CLIP,
+    PIPE_ELBOW,
 )
 MESHING_SECONDS = 60.0
 MESHING_BYTES = 4 * 2**30

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from surrogate.data.occ_shapes import Plane
 from surrogate.errors import GeometryError
 
 SHARP_ANGLE = np.radians(20.0)
@@ -132,3 +133,39 @@ def lug_corner(foot: tuple[float, float], centre_height: float, radius: float) -
 def mirrored(right: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
     """An outline from its half at positive u and that half's mirror image."""
     return [*right, *((-u, v, radius) for u, v, radius in reversed(right))]
+
+
+def extruded_path(
+    path: Sequence[tuple[tuple[float, float], tuple[float, float] | None]], plane: Plane, start: float, length: float
+) -> int:
+    """A prism over a closed path of straight lines and arcs.
+
+    Args:
+        path: (end, centre) of each piece in order round the outline, m; the first piece begins at the last one's end;
+            centre None is a straight line, else an arc of less than half a turn.
+        plane: plane of the path.
+        start: position of the path along the third axis, m.
+        length: extrusion along the third axis, m.
+
+    Returns:
+        Tag of the volume.
+    """
+    import gmsh
+
+    occ = gmsh.model.occ
+
+    def add_point(uv: tuple[float, float]) -> int:
+        u, v = uv
+        places = {"xy": (u, v, start), "xz": (u, start, v), "yz": (start, u, v)}
+        return int(occ.addPoint(*places[plane]))
+
+    ends = [add_point(end) for end, _ in path]
+    centres = [None if centre is None else add_point(centre) for _, centre in path]
+    curves = [
+        occ.addLine(ends[i - 1], end) if centre is None else occ.addCircleArc(ends[i - 1], centre, end)
+        for i, (end, centre) in enumerate(zip(ends, centres, strict=True))
+    ]
+    face = occ.addPlaneSurface([occ.addCurveLoop(curves)])
+    occ.remove([(0, tag) for tag in centres if tag is not None])  # else each would become a stray mesh point
+    vector = {"xy": (0, 0, length), "xz": (0, length, 0), "yz": (length, 0, 0)}[plane]
+    return next(tag for dimension, tag in occ.extrude([(2, face)], *vector) if dimension == 3)
