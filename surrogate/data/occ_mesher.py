@@ -27,6 +27,8 @@ class MeshTarget:
         around_circle: elements around a full circle of a hole or fillet at size factor one.
         finest_share: smallest element over the plain element, at holes and fillets.
         attempts: meshes tried for one part.
+        coarsening: element size of a part's coarse mesh over that of its fine one.
+        coarse_around_circle: elements around a full circle of the coarse mesh; fewer do not bound the hole any more.
     """
 
     fewest: int = 2700
@@ -34,11 +36,13 @@ class MeshTarget:
     tolerance: float = 0.12
     around_circle: int = 14
     finest_share: float = 0.3
-    attempts: int = 5
+    attempts: int = 6
+    coarsening: float = 3.0
+    coarse_around_circle: int = 4
 
 
-def mesh_to_target(thickness: float, generator: np.random.Generator, target: MeshTarget) -> None:
-    """Meshes with ten-node tetrahedra, refined at holes and fillets.
+def mesh_to_target(thickness: float, generator: np.random.Generator, target: MeshTarget) -> float:
+    """Meshes with ten-node tetrahedra, refined at holes and fillets; returns the size factor that was found.
 
     Args:
         thickness: wall thickness, m; the plain element at size factor one.
@@ -48,31 +52,74 @@ def mesh_to_target(thickness: float, generator: np.random.Generator, target: Mes
     Raises:
         GeometryError: the count is far out of the range after all attempts.
     """
-    import gmsh
-
     wanted = log_uniform(generator, target.fewest, target.most)
-    settings = {
-        "Mesh.Algorithm": 6, "Mesh.Algorithm3D": 1, "Mesh.RandomSeed": 1, "General.NumThreads": 1,
-        "Mesh.MeshSizeMax": thickness, "Mesh.MeshSizeMin": thickness * target.finest_share,
-        "Mesh.MeshSizeExtendFromBoundary": 1,
-    }  # fmt: skip
-    for name, value in settings.items():
-        gmsh.option.setNumber(name, value)
-    factor = 1.5
+    factor = _first_factor(thickness, wanted)
+    # Between the plate law (count ~ size^-2) and the bulk law (size^-3); holes and fillets flatten it.
+    exponent, last = 0.4, (0.0, 0.0)
     for _ in range(target.attempts):
-        gmsh.model.mesh.clear()
-        gmsh.option.setNumber("Mesh.MeshSizeFactor", factor)
         # gmsh multiplies the size at holes by the factor too; a part of many holes needs fewer elements round each.
-        gmsh.option.setNumber("Mesh.MeshSizeFromCurvature", target.around_circle / max(1.0, factor / 2))
-        gmsh.model.mesh.generate(3)
+        _generate(thickness, factor, target.around_circle / max(1.0, factor / 2), target)
         count = quadratic_point_count()
         if abs(count / wanted - 1) < target.tolerance:
             break
-        # Between the plate law (count ~ size^-2) and the bulk law (size^-3).
-        factor *= float(np.clip((count / wanted) ** 0.4, 0.5, 2.0))
+        if last[0] and count != last[1]:
+            exponent = float(np.clip(-np.log(factor / last[0]) / np.log(count / last[1]), 0.25, 1.0))
+        last = factor, float(count)
+        factor *= float(np.clip((count / wanted) ** exponent, 0.4, 2.5))
     if not 0.7 * target.fewest < count < 1.2 * target.most:
         raise GeometryError(f"{count} points instead of {wanted:.0f} after {target.attempts} meshes; draw again")
     _make_quadratic()
+    return last[0] if last[1] == count else factor
+
+
+def mesh_coarser(thickness: float, factor: float, target: MeshTarget) -> None:
+    """Meshes the same solid again with elements `coarsening` times as large as at a size factor.
+
+    Raises:
+        GeometryError: a folded cell.
+    """
+    import gmsh
+
+    around = max(target.coarse_around_circle, target.around_circle / max(1.0, factor / 2) / target.coarsening)
+    # gmsh's least counts (3 points a curve, 7 a circle) keep small fillets fine; with fewer, surfaces may cross.
+    for curve_points, circle_points in ((2, 5), (3, 7)):
+        gmsh.option.setNumber("Mesh.MinimumCurveNodes", curve_points)
+        gmsh.option.setNumber("Mesh.MinimumCircleNodes", circle_points)
+        try:
+            _generate(thickness, factor * target.coarsening, around, target)
+            _make_quadratic()
+        except Exception:  # gmsh raises nothing narrower
+            if circle_points == 7:
+                raise
+        else:
+            return
+
+
+# Points of a ten-node mesh over area / size^2, the median of the families' parts.
+_POINTS_A_SQUARE = 55.0
+
+
+def _first_factor(thickness: float, wanted: float) -> float:
+    """Size factor that gives about the wanted points, guessed from the area of the solid."""
+    import gmsh
+
+    area = sum(gmsh.model.occ.getMass(2, tag) for _, tag in gmsh.model.getEntities(2))
+    return float(np.clip((_POINTS_A_SQUARE * area / wanted) ** 0.5 / thickness, 0.7, 4.0))
+
+
+def _generate(thickness: float, factor: float, around_circle: float, target: MeshTarget) -> None:
+    import gmsh
+
+    settings = {
+        "Mesh.Algorithm": 6, "Mesh.Algorithm3D": 1, "Mesh.RandomSeed": 1, "General.NumThreads": 1,
+        "Mesh.MeshSizeMax": thickness, "Mesh.MeshSizeMin": thickness * target.finest_share,
+        "Mesh.MeshSizeExtendFromBoundary": 1, "Mesh.MeshSizeFactor": factor,
+        "Mesh.MeshSizeFromCurvature": around_circle,
+    }  # fmt: skip
+    for name, value in settings.items():
+        gmsh.option.setNumber(name, value)
+    gmsh.model.mesh.clear()
+    gmsh.model.mesh.generate(3)
 
 
 def quadratic_point_count() -> int:
