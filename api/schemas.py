@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from surrogate import ProblemSpec, Summary
+from surrogate import MaterialSpec, ProblemSpec, Summary
 
 MeshStatus = Literal["queued", "meshing", "ready", "failed"]
 PredictionStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -121,17 +121,14 @@ class PredictionList(BaseModel):
     next: str | None = None
 
 
-class MaterialView(BaseModel):
-    """A material of the library."""
+class MaterialView(MaterialSpec):
+    """A material of the library, as a problem may give it as a table.
 
-    name: str
-    youngs_modulus_pa: float
-    poissons_ratio: float
-    density_kg_m3: float
-    yield_strength_pa: float
-    ultimate_strength_pa: float
+    Attributes:
+        hardening_modulus_pa: secant slope of the yield stress from 0 to 2 % plastic strain; no key of a problem.
+    """
+
     hardening_modulus_pa: float
-    source: str
 
 
 class MaterialList(BaseModel):

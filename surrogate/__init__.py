@@ -41,6 +41,8 @@ if _typing.TYPE_CHECKING:
         PlaneSelector,
     )
     from surrogate.geometry.tet_mesh import Face, TetMesh
+    from surrogate.physics.hardening import LinearHardening, TabulatedHardening, VoceHardening
+    from surrogate.physics.material_description import material_spec
     from surrogate.physics.materials import Material, library, material_named
     from surrogate.physics.problem import (
         Acceleration,
@@ -57,7 +59,7 @@ if _typing.TYPE_CHECKING:
         ramp,
     )
     from surrogate.physics.problem_file import build_problem, load_problem
-    from surrogate.physics.problem_schema import ProblemSpec
+    from surrogate.physics.problem_schema import MaterialSpec, ProblemSpec
     from surrogate.physics.solver import solve
     from surrogate.serving.fields_file import load_fields, load_mesh, save_fields, save_mesh
     from surrogate.serving.registry import ModelCard, list_models
@@ -85,10 +87,12 @@ __all__ = [
     "HistoryFields",
     "InfrastructureError",
     "InputError",
+    "LinearHardening",
     "LoadCase",
     "LoadHistory",
     "Material",
     "MaterialError",
+    "MaterialSpec",
     "ModelCard",
     "Moment",
     "NameSelector",
@@ -105,10 +109,12 @@ __all__ = [
     "Summary",
     "Support",
     "SurrogateError",
+    "TabulatedHardening",
     "TetMesh",
     "TooLargeError",
     "Traction",
     "UnsupportedFormatError",
+    "VoceHardening",
     "build_problem",
     "compare_summary",
     "element_size",
@@ -120,6 +126,7 @@ __all__ = [
     "load_part",
     "load_problem",
     "material_named",
+    "material_spec",
     "mesh_volume",
     "predict",
     "predict_many",
@@ -167,6 +174,8 @@ _ROOMS = {
         "PlaneSelector",
     ),
     "surrogate.geometry.tet_mesh": ("Face", "TetMesh"),
+    "surrogate.physics.hardening": ("LinearHardening", "TabulatedHardening", "VoceHardening"),
+    "surrogate.physics.material_description": ("material_spec",),
     "surrogate.physics.materials": ("Material", "library", "material_named"),
     "surrogate.physics.problem": (
         "Acceleration",
@@ -183,7 +192,7 @@ _ROOMS = {
         "ramp",
     ),
     "surrogate.physics.problem_file": ("build_problem", "load_problem"),
-    "surrogate.physics.problem_schema": ("ProblemSpec",),
+    "surrogate.physics.problem_schema": ("MaterialSpec", "ProblemSpec"),
     "surrogate.physics.solver": ("solve",),
     "surrogate.serving.fields_file": ("load_fields", "load_mesh", "save_fields", "save_mesh"),
     "surrogate.serving.registry": ("ModelCard", "list_models"),

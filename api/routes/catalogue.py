@@ -1,20 +1,23 @@
 """What the service has to offer: materials and models."""
 
-from dataclasses import asdict
-
 from fastapi import APIRouter
 
 from api.errors import NotFoundError, declared
 from api.schemas import MaterialList, MaterialView, ModelCardView, ModelList, ModelView
-from surrogate import library, list_models
+from surrogate import library, list_models, material_spec
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 
-@router.get("/materials", summary="The library of materials")
+@router.get("/materials", response_model_exclude_none=True, summary="The library of materials")
 def materials() -> MaterialList:
     """Names that `material` takes, with the constants behind them."""
-    return MaterialList(materials=[MaterialView.model_validate(asdict(material)) for material in library()])
+    return MaterialList(
+        materials=[
+            MaterialView(**dict(material_spec(material)), hardening_modulus_pa=material.hardening_modulus_pa)
+            for material in library()
+        ]
+    )
 
 
 @router.get("/models", responses=declared(503), summary="The models that can answer")

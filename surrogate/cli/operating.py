@@ -32,13 +32,14 @@ def materials(as_json: AsJson = False) -> None:
     Example: surrogate materials --json
     """
     with reported(as_json):
-        from dataclasses import asdict
-
+        from surrogate.physics.material_description import material_spec
         from surrogate.physics.materials import library
         from surrogate.serving.console import print_materials
 
         if as_json:
-            print_json([asdict(material) for material in library()])
+            tables = [material_spec(material).model_dump(exclude_none=True) for material in library()]
+            moduli = [material.hardening_modulus_pa for material in library()]
+            print_json([{**t, "hardening_modulus_pa": modulus} for t, modulus in zip(tables, moduli, strict=True)])
         else:
             print_materials(library(), console())
 

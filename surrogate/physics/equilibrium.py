@@ -9,9 +9,10 @@ import numpy as np
 
 from surrogate.fields import FloatArray
 from surrogate.physics.elastic import ElasticSystem
+from surrogate.physics.hardening import SQRT_2_3
 from surrogate.physics.invariants import deviator, tensor_norm
 from surrogate.physics.materials import Material
-from surrogate.physics.plasticity import SQRT_2_3, PlasticState, elastic_stress
+from surrogate.physics.plasticity import PlasticState, elastic_stress
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def return_to_yield(stress: FloatArray, state: PlasticState, material: Material)
         state: plastic state, same trailing shape; its equivalent plastic strain sets the size of the surface.
         material: the law.
     """
-    radius = SQRT_2_3 * (material.yield_strength_pa + material.hardening_modulus_pa * state.equivalent)
+    radius = SQRT_2_3 * material.yield_stress(state.equivalent)
     shape = deviator(stress)
     return stress - np.maximum(1 - radius / np.maximum(tensor_norm(shape), 1e-30), 0.0) * shape
 

@@ -1,4 +1,4 @@
-"""Small-strain J2 plasticity with linear isotropic hardening: the radial return.
+"""Small-strain J2 plasticity with isotropic hardening: the radial return.
 
 Source: Simo and Hughes, Computational Inelasticity, box 3.1 (return map) and box 3.2 (consistent tangent). All
 tensors are component first [6, ...]; strain has engineering shear.
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogate.fields import FloatArray, IntArray
+from surrogate.physics.hardening import SQRT_2_3
 from surrogate.physics.invariants import deviator, tensor_norm
 from surrogate.physics.materials import Material
-
-SQRT_2_3 = np.sqrt(2 / 3)
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,12 @@ def return_map(strain: FloatArray, state: PlasticState, material: Material) -> R
         state: state before the step, same trailing shape.
         material: the law.
     """
-    shear, hardening = material.shear_modulus_pa, material.hardening_modulus_pa
+    shear = material.shear_modulus_pa
     trial = elastic_stress(strain - state.plastic_strain, material)
     direction = deviator(trial)
     trial_norm = tensor_norm(direction)
-    excess = trial_norm - SQRT_2_3 * (material.yield_strength_pa + hardening * state.equivalent)
-    multiplier = np.maximum(excess, 0.0) / (2 * shear + 2 / 3 * hardening)
+    excess = np.maximum(trial_norm - SQRT_2_3 * material.yield_stress(state.equivalent), 0.0)
+    multiplier = material.hardening.multiplier(excess, state.equivalent, shear)
     direction /= np.maximum(trial_norm, 1e-30)
     increment = multiplier * direction
     stress = trial
@@ -105,10 +104,11 @@ def tangent_correction(mapped: ReturnMap, points: IntArray, material: Material) 
     Returns:
         [Y, 6, 6], Pa, acting on engineering strain.
     """
-    shear, hardening = material.shear_modulus_pa, material.hardening_modulus_pa
+    shear = material.shear_modulus_pa
+    slope = material.hardening.slope(mapped.state.equivalent[points])
     n = mapped.direction[:, points].T
     theta = 2 * shear * mapped.multiplier[points] / mapped.trial_norm[points]
     projection = np.diag([1.0, 1, 1, 0.5, 0.5, 0.5])
     projection[:3, :3] -= 1 / 3
-    radial = 2 * shear / (1 + hardening / (3 * shear)) - 2 * shear * theta
+    radial = 2 * shear / (1 + slope / (3 * shear)) - 2 * shear * theta
     return -(2 * shear * theta)[:, None, None] * projection - radial[:, None, None] * n[:, :, None] * n[:, None, :]

@@ -226,10 +226,10 @@ def _within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
 
 def _finding(loc: tuple[int | str, ...], kind: str, message: str, value: object, context: Mapping[str, object]) -> str:
     path = ""
-    for part in loc:
+    for before, part in zip((None, *loc), loc, strict=False):
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part not in ("library", "table"):
+        elif before != "material" or part not in ("library", "table"):  # these two name the branch, not a key
             path += f".{part}" if path else part
     if kind == "missing":
         return f"{path} is missing; add it"

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from surrogate.errors import ProblemError
 from surrogate.fields import Fields, FloatArray, HistoryFields, HistoryScalars
 from surrogate.physics.error_norms import HistoryDifference, StepDifference, history_difference
+from surrogate.physics.materials import Material
 from surrogate.physics.peak import peak_step
 from surrogate.physics.problem import Problem
 from surrogate.serving.findings import findings
@@ -52,7 +53,7 @@ def summarize(problem: Problem, fields: Fields) -> Summary:
             size_m=mesh.size,
             faces=len(mesh.faces),
         ),
-        material=MaterialSummary(**asdict(problem.material)),
+        material=_material(problem.material),
         method=fields.method,
         model=ModelSummary(name=fields.model.name, version=fields.model.version) if fields.model else None,
         histories=tuple(_history(history, case_names) for history in fields.histories),
@@ -103,6 +104,11 @@ def with_timing(fields: Fields, stage: str, seconds: float) -> Fields:
     if "total" in timings:
         timings["total"] += seconds
     return replace(fields, timings_s=timings)
+
+
+def _material(material: Material) -> MaterialSummary:
+    constants = {name: getattr(material, name) for name in MaterialSummary.model_fields}
+    return MaterialSummary.model_validate(constants)
 
 
 def _history(history: HistoryFields, case_names: list[str]) -> HistorySummary:

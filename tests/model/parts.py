@@ -158,7 +158,7 @@ def restressed(problem: Problem, factor: float) -> Problem:
         youngs_modulus_pa=factor * old.youngs_modulus_pa,
         yield_strength_pa=factor * old.yield_strength_pa,
         ultimate_strength_pa=factor * old.ultimate_strength_pa,
-        hardening_modulus_pa=factor * old.hardening_modulus_pa,
+        hardening=old.hardening.scaled(factor),
     )
     cases = tuple(
         replace(c, loads=tuple(_scaled(load, factor, factor, factor) for load in c.loads)) for c in problem.load_cases

@@ -17,13 +17,14 @@ from surrogate.geometry.faces import build_tet_mesh
 from surrogate.geometry.saved_mesh import load_saved_mesh
 from surrogate.geometry.selectors import PlaneSelector, Selector
 from surrogate.geometry.tet_mesh import TET_EDGES, TetMesh, Vector
+from surrogate.physics.hardening import LinearHardening
 from surrogate.physics.materials import Material
 from surrogate.physics.problem import Support
 
 Mapping = Callable[[FloatArray], FloatArray]
 
-STEEL = Material("steel", 200e9, 0.3, 7800.0, 250e6, 400e6, 2e9)
-PERFECT = Material("steel without hardening", 200e9, 0.3, 7800.0, 250e6, 400e6, 0.0)
+STEEL = Material("steel", 200e9, 0.3, 7800.0, 250e6, 400e6, LinearHardening(2e9))
+PERFECT = Material("steel without hardening", 200e9, 0.3, 7800.0, 250e6, 400e6, LinearHardening(0.0))
 
 LEFT, RIGHT = PlaneSelector((-1, 0, 0), "min"), PlaneSelector((1, 0, 0), "max")
 FRONT, BACK = PlaneSelector((0, -1, 0), "min"), PlaneSelector((0, 1, 0), "max")

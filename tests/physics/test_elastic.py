@@ -8,9 +8,9 @@ from surrogate.geometry.selectors import AnySelector, CylinderSelector, FaceIdSe
 from surrogate.geometry.tet_mesh import TetMesh, Vector
 from surrogate.physics.assembly import strain_operator
 from surrogate.physics.elastic import ElasticSystem, build_elastic_system, elastic_anchor
+from surrogate.physics.hardening import LinearHardening
 from surrogate.physics.invariants import to_first, von_mises
 from surrogate.physics.loads import nodal_forces
-from surrogate.physics.hardening import LinearHardening
 from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import elastic_stress
 from surrogate.physics.problem import (
