@@ -13,6 +13,7 @@ from surrogate.data.elbow_family import PIPE_ELBOW
 from surrogate.data.hinge_family import HINGE
 from surrogate.data.part_family import Parameters, PartFamily
 from surrogate.data.rib_family import RIB_WEB
+from surrogate.data.stepped_shaft_family import STEPPED_SHAFT
 from surrogate.data.stiffened_panel_family import STIFFENED_PANEL
 from surrogate.data.t_bracket_family import T_BRACKET
 from surrogate.errors import InputError
@@ -30,6 +31,7 @@ FAMILIES: tuple[PartFamily, ...] = (
     HINGE,
     CHANNEL_CLIP,
     PIPE_ELBOW,
+    STEPPED_SHAFT,
 )
 MESHING_SECONDS = 60.0
 MESHING_BYTES = 4 * 2**30
