@@ -119,7 +119,7 @@ def _wall_forces(wall: SurfacePoints, hole: Hole, force: FloatArray) -> FloatArr
             "for a pin to press on; turn the force, select the whole wall of the hole, or use force_n"
         )
     pressed = (weights * pressure)[..., None] * radial
-    # What the radial forces cannot carry is a trace of axial force and of torque about a fitted axis.
+    # What no radial traction carries is the trace of the force along a fitted axis.
     left_force, left_moment = resultant(arms, pressed, np.zeros(3))
     left_force = force - left_force
     centre = weighted_middle(arms, weights)
@@ -129,21 +129,24 @@ def _wall_forces(wall: SurfacePoints, hole: Hole, force: FloatArray) -> FloatArr
 def _pressure(
     arms: FloatArray, radial: FloatArray, weights: FloatArray, hole: Hole, force: FloatArray
 ) -> FloatArray | None:
-    """p0 and its least correction at the quadrature points [F, 6]; the pressure over the cosine, Pa. None: no wall.
+    """Pressure over cos(theta) at the quadrature points [F, 6], Pa: p0 and its least correction. None: no wall.
 
-    Radial forces weights * (a + b x arm) . radial, with a and b across the axis, are those of least square over the
-    weights that have a given force across the axis and no tilting moment. On a full wall b vanishes and a is p0.
+    p0 gives the force its length. The correction makes the force exact in direction too and takes away the tilting
+    moment about the middle: of all radial tractions it is the one of least weighted square, and it vanishes on a full
+    wall but for the error of the mesh.
     """
-    first = force / np.linalg.norm(force)
-    pair = np.stack([first, np.cross(hole.axis, first)])
-    length = max(hole.ends[1] - hole.ends[0], 1e-300)
-    turning = np.cross(arms, radial) / length
-    modes = np.concatenate([radial @ pair.T, turning @ pair.T], axis=-1)  # [F, 6, 4]
-    system = np.einsum("fg,fgi,fgj->ij", weights, modes, modes)
-    wanted = np.array([np.linalg.norm(force), 0.0, 0.0, 0.0])
-    if np.linalg.matrix_rank(system, tol=1e-9 * float(np.abs(system).max(initial=0.0))) < 4:
+    length = float(np.linalg.norm(force))
+    pair = np.stack([force / length, np.cross(hole.axis, force / length)])
+    height = max(hole.ends[1] - hole.ends[0], 1e-300)
+    # What a unit of pressure at each point adds to the two forces across the axis and the two tilting moments.
+    effects = np.concatenate([radial @ pair.T, np.cross(arms, radial) @ pair.T / height], axis=-1)  # [F, 6, 4]
+    system = np.einsum("fg,fgi,fgj->ij", weights, effects, effects)
+    if np.linalg.matrix_rank(system, tol=1e-9 * float(np.abs(system).max())) < 4:
         return None
-    return np.asarray(modes @ np.linalg.solve(system, wanted))
+    total = np.einsum("fg,fgi->i", weights, effects)
+    level = length / total[0]
+    missing = np.array([length, 0.0, 0.0, 0.0]) - level * total
+    return np.asarray(level + effects @ np.linalg.solve(system, missing))
 
 
 def _hole(mesh: TetMesh, faces: tuple[Face, ...]) -> Hole:
