@@ -11,19 +11,14 @@ from importlib.metadata import version
 import numpy as np
 import scipy.sparse as sp
 
-from surrogate.data.families import generate_mesh
+from surrogate.data.drawn_loads import draw_load_cases, draw_supports
+from surrogate.data.drawn_material import draw_material
+from surrogate.data.mesh_pair import MeshPair, generate_mesh_pair, has_coarse_pair
 from surrogate.data.part_family import PartFamily
-from surrogate.data.sampling import (
-    SamplingRange,
-    draw_histories,
-    draw_load_cases,
-    draw_material,
-    draw_supports,
-    scaled_load_cases,
-)
-from surrogate.data.simulation_file import SCHEMA_VERSION, Simulation
-from surrogate.errors import SolveError
-from surrogate.fields import FloatArray, HistoryFields, StepScalars
+from surrogate.data.sampling import SamplingRange, draw_histories, scaled_load_cases
+from surrogate.data.simulation_file import SCHEMA_VERSION, CoarseAnchor, HalfArray, Simulation, SingleArray
+from surrogate.errors import SolveError, SurrogateError
+from surrogate.fields import FloatArray, HistoryFields, StepBalance, StepScalars
 from surrogate.geometry.tet_mesh import TetMesh
 from surrogate.physics.elastic import ElasticAnchor, build_elastic_system, solve_load_cases
 from surrogate.physics.invariants import to_last, von_mises
@@ -42,10 +37,17 @@ class RejectedSampleError(SolveError):
 
 @dataclass(frozen=True)
 class SampleSize:
-    """How many histories of how many steps a sample has."""
+    """What a sample has.
+
+    Attributes:
+        histories: H drawn.
+        steps: T of each.
+        coarse_share: share of the samples with a coarse mesh beside theirs.
+    """
 
     histories: int = 4
-    steps: int = 12
+    steps: int = 20
+    coarse_share: float = 0.25
 
 
 class _CountingFactor:
@@ -62,6 +64,9 @@ class _CountingFactor:
 
     def refactorize(self, matrix: sp.csr_matrix) -> None:
         self._factor.refactorize(matrix)
+
+    def sibling(self, matrix: sp.csr_matrix) -> SparseFactor:
+        return self._factor.sibling(matrix)
 
 
 def simulate(
@@ -82,21 +87,37 @@ def simulate(
         InputError: the drawn problem cannot be solved.
     """
     started = time.perf_counter()
-    mesh = mesh or generate_mesh(family, seed)
+    wanted = has_coarse_pair(family.name, seed, size.coarse_share)
+    pair = generate_mesh_pair(family, seed, wanted) if mesh is None else MeshPair(mesh)
     meshed = time.perf_counter()
-    problem, anchor, counter = draw_anchored(family, seed, mesh, size, ranges or SamplingRange())
+    problem, anchor, counter = draw_anchored(family, seed, pair.fine, size, ranges or SamplingRange())
     drawn = time.perf_counter()
     kept, rejected = _solve_each(anchor, problem)
     if len(kept) < FEWEST_HISTORIES:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items()))
-        raise RejectedSampleError(f"histories: only {len(kept)} of {size.histories} have an answer ({reasons})")
+        raise RejectedSampleError(f"only {len(kept)} of {size.histories} histories have an answer ({reasons})")
     solved = time.perf_counter()
+    coarse, coarse_failure = _coarse_anchor(problem, pair)
     statistics = {
-        "mesh_s": meshed - started, "draw_s": drawn - meshed, "solve_s": solved - drawn,
         "back_substitutions": float(counter.solved),
         **{f"rejected: {reason}": float(count) for reason, count in rejected.items()},
-    }  # fmt: skip
-    return _simulation(family, seed, problem, anchor, kept, statistics)
+    }
+    simulation = _simulation(family, seed, problem, anchor, kept, statistics)
+    ended = time.perf_counter()
+    stages = {"mesh": meshed - started, "draw": drawn - meshed, "solve": solved - drawn, "gather": ended - solved}
+    return replace(simulation, coarse=coarse, coarse_failure=coarse_failure, seconds=stages)
+
+
+def _coarse_anchor(problem: Problem, pair: MeshPair) -> tuple[CoarseAnchor | None, str]:
+    """The elastic answer on the coarse mesh, or why there is none."""
+    if pair.coarse is None:
+        return None, pair.coarse_failure
+    try:
+        coarse = replace(problem, mesh=pair.coarse)
+        system = build_elastic_system(coarse.mesh, coarse.material, coarse.supports)
+        return CoarseAnchor(coarse.mesh, *_stored_anchor(solve_load_cases(coarse, system))), ""
+    except SurrogateError as error:
+        return None, str(error)
 
 
 def draw_anchored(
@@ -105,8 +126,8 @@ def draw_anchored(
     """The problem of a sample, its elastic answer, and the counter of back-substitutions."""
     # Apart from the stream that drew the mesh, so that neither moves the other.
     generator = np.random.default_rng([seed, family.index, 1])
-    material, supports = draw_material(generator, ranges), draw_supports(generator, family)
-    unloaded = draw_load_cases(generator, family, supports, ranges)
+    material, supports = draw_material(generator, ranges.material), draw_supports(generator, family)
+    unloaded = draw_load_cases(generator, family, mesh, supports, ranges.loads)
     system = build_elastic_system(mesh, material, supports)
     counter = _CountingFactor(system.factor)
     system = replace(system, factor=counter)
@@ -164,7 +185,6 @@ def _simulation(
     statistics: dict[str, float],
 ) -> Simulation:
     answers = [answer for _, answer in kept]
-    cell_count = len(problem.mesh.cells)
     equivalent = np.stack([answer.equivalent_plastic_strain for answer in answers])  # [H, T, C, Q]
     equivalent = equivalent.reshape(*equivalent.shape[:2], -1)
     yielded = np.flatnonzero((equivalent > 0).any(axis=(0, 1))).astype(np.int32)
@@ -172,29 +192,61 @@ def _simulation(
     scalars = StepScalars(
         *(np.stack([getattr(answer.scalars, field.name) for answer in answers]) for field in fields(StepScalars))
     )
-    stress = anchor.stress.transpose(2, 0, 1)  # [K, 6, P]
+    elastic_displacement, elastic_stress = _stored_anchor(anchor)
+    inelastic, scale = _inelastic_displacement(kept, elastic_displacement)
     return Simulation(
         family=family.name,
         seed=seed,
         problem=replace(problem, load_histories=tuple(history for history, _ in kept)),
-        elastic_displacement=_single(np.stack([anchor.system.displacement(q) for q in anchor.unknowns.T])),
-        elastic_stress=_single(np.stack([to_last(case, cell_count) for case in stress])),
-        displacement=_single(np.stack([answer.displacement for answer in answers])),
+        elastic_displacement=elastic_displacement,
+        elastic_stress=elastic_stress,
+        inelastic_displacement=inelastic,
+        inelastic_scale=scale,
         yielded=yielded,
         plastic_strain=_single(np.stack(plastic)),
         equivalent_plastic_strain=_single(equivalent[:, :, yielded]),
         scalars=scalars,
+        balance=_balance(answers),
         cell_von_mises=_cell_von_mises(answers, problem.material.yield_strength_pa),
         statistics=statistics,
         versions=code_versions(),
     )
 
 
-def _single(array: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _stored_anchor(anchor: ElasticAnchor) -> tuple[SingleArray, SingleArray]:
+    """Displacement [K, N, 3] and stress [K, C, Q, 6] of the load cases."""
+    cells = len(anchor.system.mesh.cells)
+    stress = np.stack([to_last(case, cells) for case in anchor.stress.transpose(2, 0, 1)])
+    return _single(anchor.system.displacement(anchor.unknowns)), _single(stress)
+
+
+def _inelastic_displacement(
+    kept: list[tuple[LoadHistory, HistoryFields]], elastic: SingleArray
+) -> tuple[HalfArray, FloatArray]:
+    """What plastic flow adds to the displacement [H, T, N, 3], and its scale [H, T]."""
+    added, scales = [], []
+    for history, answer in kept:
+        difference = answer.displacement - np.tensordot(history.factors, elastic, axes=1)
+        # Before yield nothing is added but the rounding of the elastic displacement.
+        difference[answer.scalars.peak_plastic_strain == 0] = 0.0
+        largest = np.abs(difference).max(axis=(1, 2))
+        scale = np.where(largest > 0, largest, 1.0)
+        added.append((difference / scale[:, None, None]).astype(np.float16))
+        scales.append(scale)
+    return np.stack(added), np.stack(scales)
+
+
+def _balance(answers: list[HistoryFields]) -> StepBalance:
+    balances = [answer.balance for answer in answers]
+    assert all(balance is not None for balance in balances), "the solver balances every history"
+    return StepBalance(*(np.stack([getattr(b, entry.name) for b in balances]) for entry in fields(StepBalance)))
+
+
+def _single(array: FloatArray) -> SingleArray:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _cell_von_mises(answers: list[HistoryFields], strength: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
+def _cell_von_mises(answers: list[HistoryFields], strength: float) -> HalfArray:
     """Largest von Mises stress of each cell over the yield strength [H, T, C]."""
     cells = [von_mises(np.moveaxis(answer.stress, -1, 0)).max(axis=-1) for answer in answers]
     return (np.stack(cells) / strength).astype(np.float16)

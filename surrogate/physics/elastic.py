@@ -11,16 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from surrogate.fields import FloatArray
+from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.tet_mesh import TetMesh
-from surrogate.physics.assembly import StiffnessPattern, strain_operator
+from surrogate.physics.assembly import StiffnessPattern, strain_operator, unknown_layout
 from surrogate.physics.loads import nodal_forces
 from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import elastic_stress
 from surrogate.physics.problem import Problem, Support
-from surrogate.physics.sparse_factor import SparseFactor, factorize
+from surrogate.physics.sparse_factor import FactorSettings, SparseFactor, factorize
 from surrogate.physics.supports import freedom_basis
-from surrogate.physics.tet_element import elastic_matrices, gradients_and_volumes
+from surrogate.physics.tet_element import elastic_matrices, gradients_and_volumes, matrices_of_moduli
+
+# Cells whose element matrices exist at a time: 120 MB with a copy.
+_CELLS_TOGETHER = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +66,30 @@ class ElasticSystem:
         full = np.asarray(self.freedom @ unknowns)
         return np.ascontiguousarray(np.moveaxis(full.reshape(-1, 3, *unknowns.shape[1:]), (0, 1), (-2, -1)))
 
+    def tangent(self, cell_ids: IntArray, change: FloatArray) -> sp.csr_matrix:
+        """The stiffness with other moduli at some cells [n, n], N/m; its pattern is that of `stiffness`.
+
+        Args:
+            cell_ids: the cells [C'].
+            change: their moduli minus the elastic ones, stress by engineering strain [C', 4, 6, 6], Pa.
+        """
+        blocks = np.zeros(1)
+        for first in range(0, len(cell_ids), _CELLS_TOGETHER):
+            part = slice(first, first + _CELLS_TOGETHER)
+            cells = cell_ids[part]
+            weighted = change[part] * self.volumes[cells][..., None, None]
+            blocks = blocks + self.pattern.sums(matrices_of_moduli(self.gradients[cells], weighted), cells)
+        added, known = self.pattern.free_matrix(blocks, self.freedom), self.stiffness
+        return sp.csr_matrix((known.data + added.data, known.indices, known.indptr), shape=known.shape)
+
     @property
     def size_bytes(self) -> int:
         """Memory held, bytes, for the cache."""
-        matrices = sum(m.data.nbytes + m.indices.nbytes for m in (self.operator, self.stiffness))
-        return int(matrices + self.gradients.nbytes + self.factor.size_bytes)
+        matrices = (self.operator, self.stiffness, self.freedom)
+        sparse = sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in matrices)
+        mesh = self.mesh.points.nbytes + self.mesh.cells.nbytes + self.mesh.triangles.nbytes
+        dense = self.gradients.nbytes + self.volumes.nbytes + mesh
+        return int(sparse + dense + self.pattern.size_bytes + self.factor.size_bytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +111,16 @@ class ElasticAnchor:
     stress: FloatArray
 
 
-def build_elastic_system(mesh: TetMesh, material: Material, supports: tuple[Support, ...]) -> ElasticSystem:
+def build_elastic_system(
+    mesh: TetMesh, material: Material, supports: tuple[Support, ...], settings: FactorSettings | None = None
+) -> ElasticSystem:
     """Assemble and factor.
+
+    Args:
+        mesh: the part.
+        material: its material.
+        supports: what holds it.
+        settings: when to iterate instead of factoring.
 
     Raises:
         RigidBodyError: the supports leave a rigid motion free.
@@ -99,12 +129,23 @@ def build_elastic_system(mesh: TetMesh, material: Material, supports: tuple[Supp
     freedom = freedom_basis(mesh, supports)
     gradients, volumes = gradients_and_volumes(mesh.points, mesh.cells)
     pattern = StiffnessPattern(mesh.cells, len(mesh.points))
-    matrices = elastic_matrices(gradients, volumes, material.lame_lambda_pa, material.shear_modulus_pa)
-    stiffness = sp.csr_matrix(freedom.T @ pattern.assemble(matrices) @ freedom)
+    stiffness = pattern.free_matrix(_elastic_blocks(pattern, gradients, volumes, material), freedom)
+    # The factor takes the most memory, so what does not help to make it comes later.
+    factor = factorize(stiffness, unknown_layout(mesh.points, freedom), settings)
     operator = sp.csr_matrix(strain_operator(gradients, mesh.cells, len(mesh.points)) @ freedom)
-    return ElasticSystem(
-        mesh, material, gradients, volumes, pattern, freedom, operator, stiffness, factorize(stiffness)
-    )
+    return ElasticSystem(mesh, material, gradients, volumes, pattern, freedom, operator, stiffness, factor)
+
+
+def _elastic_blocks(
+    pattern: StiffnessPattern, gradients: FloatArray, volumes: FloatArray, material: Material
+) -> FloatArray:
+    """Elastic stiffness on the blocks of the pattern [B, 3, 3], N/m."""
+    lame, shear, blocks = material.lame_lambda_pa, material.shear_modulus_pa, np.zeros(1)
+    for first in range(0, len(gradients), _CELLS_TOGETHER):
+        cells = slice(first, first + _CELLS_TOGETHER)
+        ids = np.arange(len(gradients))[cells]
+        blocks = blocks + pattern.sums(elastic_matrices(gradients[cells], volumes[cells], lame, shear), ids)
+    return blocks
 
 
 def solve_load_cases(problem: Problem, system: ElasticSystem) -> ElasticAnchor:

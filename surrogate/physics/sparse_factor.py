@@ -1,9 +1,11 @@
-"""A sparse symmetric positive definite factor: MKL PARDISO where there is one, SuperLU elsewhere."""
+"""The solver of a sparse symmetric positive definite system: a factor where it fits in memory, multigrid where not.
 
-import copy
+MKL PARDISO factors where there is one, SuperLU elsewhere.
+"""
+
 import importlib.util
-import sys
-from collections.abc import Callable
+import os
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -12,15 +14,46 @@ from scipy.sparse.linalg import splu
 
 from surrogate.errors import SolveError
 from surrogate.fields import FloatArray
+from surrogate.physics.iterative_solver import MultigridSolver, UnknownLayout
+from surrogate.physics.pardiso_factor import Analysis, PardisoFactor, upper_triangle
+
+
+def _default_limit() -> int:
+    """Six gigabytes, or half of the machine's memory where that is less."""
+    try:
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 6_000_000_000
+    return min(6_000_000_000, machine // 2)
+
+
+@dataclass(frozen=True)
+class FactorSettings:
+    """When a matrix is factored, and how well it is solved where it is not.
+
+    Attributes:
+        memory_limit_bytes: the most that a factor may take; a larger one is replaced by multigrid.
+        residual_tolerance: of the iterations, residual over right-hand side, both as norms.
+    """
+
+    memory_limit_bytes: int = field(default_factory=_default_limit)
+    residual_tolerance: float = 1e-10
 
 
 class SparseFactor(Protocol):
-    """A factored matrix."""
+    """A matrix made ready to solve with."""
 
-    size_bytes: int
+    @property
+    def size_bytes(self) -> int:
+        """Memory held, bytes."""
+        ...
 
     def solve(self, right: FloatArray) -> FloatArray:
-        """Solution for one or more right-hand sides [n] or [n, R]."""
+        """Solution for one or more right-hand sides [n] or [n, R].
+
+        Raises:
+            SolveError: an iteration that does not reach its tolerance.
+        """
         ...
 
     def refactorize(self, matrix: sp.csr_matrix) -> None:
@@ -31,46 +64,13 @@ class SparseFactor(Protocol):
         """
         ...
 
+    def sibling(self, matrix: sp.csr_matrix) -> "SparseFactor":
+        """Another matrix on the same unknowns made ready; one of the same pattern is not analysed again.
 
-class _Pardiso:
-    def __init__(self, matrix: sp.csr_matrix) -> None:
-        import pypardiso
-        from pypardiso.pardiso_wrapper import PyPardisoError
-
-        # Making a solver searches the whole environment for MKL, half a second: copy the module's own one instead.
-        self._solver = copy.copy(pypardiso.ps)
-        self._solver.mtype = 2
-        self._solver.pt, self._solver.iparm = np.zeros_like(pypardiso.ps.pt), np.zeros_like(pypardiso.ps.iparm)
-        self._failure = PyPardisoError
-        self._matrix: sp.csr_matrix | None = None
-        self.refactorize(matrix)
-        self.size_bytes = int(self._solver.get_iparm(15) + self._solver.get_iparm(17)) * 1024
-
-    def refactorize(self, matrix: sp.csr_matrix) -> None:
-        upper = sp.triu(matrix, format="csr")
-        upper.sort_indices()
-        known = self._matrix
-        same = known is not None and np.array_equal(known.indptr, upper.indptr)
-        same = same and known is not None and np.array_equal(known.indices, upper.indices)
-        self._matrix = upper
-        self._solver.set_phase(22 if same else 12)
-        try:
-            self._solver._call_pardiso(upper, np.zeros((upper.shape[0], 1), order="F"))
-        except self._failure as error:
-            self._matrix = None
-            raise SolveError(f"the stiffness matrix is not positive definite ({error})") from error
-
-    def solve(self, right: FloatArray) -> FloatArray:
-        self._solver.set_phase(33)
-        block = np.asfortranarray(right if right.ndim == 2 else right[:, None])
-        solution = np.asarray(self._solver._call_pardiso(self._matrix, block))
-        return solution if right.ndim == 2 else solution[:, 0]
-
-    def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        # PARDISO keeps its factor outside Python; at interpreter exit there is nothing left to free with, and the
-        # globals of this module may be gone.
-        if not finalizing() and hasattr(self, "_solver"):
-            self._solver.free_memory(everything=True)
+        Raises:
+            SolveError: not positive definite.
+        """
+        ...
 
 
 class _SuperLU:
@@ -79,21 +79,52 @@ class _SuperLU:
 
     def refactorize(self, matrix: sp.csr_matrix) -> None:
         try:
-            self._factor = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+            # Pivots stay on the diagonal, so that their signs are those of the matrix.
+            self._factor = splu(
+                matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+            )
         except RuntimeError as error:
             raise SolveError(f"the stiffness matrix is singular ({error})") from error
+        if (self._factor.U.diagonal() <= 0).any():
+            raise SolveError("the stiffness matrix is not positive definite (SuperLU met a pivot that is not positive)")
         self.size_bytes = 12 * (self._factor.L.nnz + self._factor.U.nnz)
+
+    def sibling(self, matrix: sp.csr_matrix) -> "_SuperLU":
+        return _SuperLU(matrix)
 
     def solve(self, right: FloatArray) -> FloatArray:
         return np.asarray(self._factor.solve(np.ascontiguousarray(right)))
 
 
-def factorize(matrix: sp.csr_matrix) -> SparseFactor:
-    """Factor a symmetric positive definite matrix.
+def superlu_bytes(unknowns: int) -> int:
+    """Memory that SuperLU needs for a solid part of so many unknowns, by the n^(4/3) law of nested separators.
+
+    The constant is measured on cubes of ten-node tetrahedra, the shape with the largest factor.
+    """
+    return int(500 * unknowns ** (4 / 3))
+
+
+def factorize(
+    matrix: sp.csr_matrix, layout: UnknownLayout | None = None, settings: FactorSettings | None = None
+) -> SparseFactor:
+    """Make a symmetric positive definite matrix ready to solve with.
+
+    Args:
+        matrix: [n, n].
+        layout: where the unknowns stand; without it multigrid has nothing to go by, and the matrix is factored.
+        settings: the memory limit, and the tolerance of the iterations.
 
     Raises:
         SolveError: not positive definite.
     """
+    settings = settings or FactorSettings()
     if importlib.util.find_spec("pypardiso") is not None:
-        return _Pardiso(matrix)
-    return _SuperLU(matrix)
+        upper = upper_triangle(matrix)
+        analysis = Analysis(upper)
+        if layout is None or analysis.predicted_bytes <= settings.memory_limit_bytes:
+            return PardisoFactor(analysis, upper)
+        # What the analysis holds goes before multigrid asks for memory of its own.
+        del analysis, upper
+    elif layout is None or superlu_bytes(matrix.shape[0]) <= settings.memory_limit_bytes:
+        return _SuperLU(matrix)
+    return MultigridSolver(matrix, layout, settings.residual_tolerance)

@@ -13,6 +13,8 @@ from surrogate.geometry.tet_mesh import TET_EDGES
 _NEAR, _FAR = 0.5854101966249685, 0.1381966011250105
 QUADRATURE_BARYCENTRIC = np.full((4, 4), _FAR) + (_NEAR - _FAR) * np.eye(4)
 QUADRATURE_WEIGHT = 1 / 24
+# Cells whose element matrices are made at a time.
+_BATCH = 256
 _CORNER_GRADIENT = np.array([[-1.0, -1, -1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
 
 
@@ -60,13 +62,19 @@ def gradients_and_volumes(points: FloatArray, cells: IntArray) -> tuple[FloatArr
 
 def elastic_matrices(gradients: FloatArray, volumes: FloatArray, lame_lambda: float, shear: float) -> FloatArray:
     """Element stiffness matrices of isotropic elasticity [C, 10, 3, 10, 3], N/m."""
-    flat = gradients.reshape(len(gradients), 4, 30)
-    product = np.matmul((flat * volumes[..., None]).transpose(0, 2, 1), flat).reshape(-1, 10, 3, 10, 3)
-    dot = np.einsum("caibi->cab", product)
-    stiffness = lame_lambda * product + shear * product.transpose(0, 1, 4, 3, 2)
-    for i in range(3):
-        stiffness[:, :, i, :, i] += shear * dot
-    return stiffness
+    result = np.empty((len(gradients), 10, 3, 10, 3))
+    # In batches that stay in the processor's cache, several times faster than all at once.
+    for first in range(0, len(gradients), _BATCH):
+        cells = slice(first, first + _BATCH)
+        stiffness, flat = result[cells], gradients[cells].reshape(-1, 4, 30)
+        product = np.matmul((flat * volumes[cells, :, None]).transpose(0, 2, 1), flat).reshape(-1, 10, 3, 10, 3)
+        dot = shear * np.einsum("caibi->cab", product)
+        np.multiply(lame_lambda, product, out=stiffness)
+        product *= shear
+        stiffness += product.transpose(0, 1, 4, 3, 2)
+        for i in range(3):
+            stiffness[:, :, i, :, i] += dot
+    return result
 
 
 def strain_matrices(gradients: FloatArray) -> FloatArray:
@@ -77,3 +85,22 @@ def strain_matrices(gradients: FloatArray) -> FloatArray:
         if i != j:
             result[:, :, component, :, j] += gradients[..., i]
     return result
+
+
+def matrices_of_moduli(gradients: FloatArray, moduli: FloatArray) -> FloatArray:
+    """Element matrices of any material: the sum over the quadrature points of B^T D B.
+
+    Args:
+        gradients: [C, 4, 10, 3], 1/m.
+        moduli: stress by engineering strain, times the volume of the point [C, 4, 6, 6], N m.
+
+    Returns:
+        [C, 10, 3, 10, 3], N/m.
+    """
+    result = np.empty((len(gradients), 30, 30))
+    for first in range(0, len(gradients), _BATCH):
+        cells = slice(first, first + _BATCH)
+        strain = strain_matrices(gradients[cells]).reshape(-1, 4, 6, 30)
+        stress = np.matmul(moduli[cells], strain).reshape(-1, 24, 30)
+        np.matmul(strain.reshape(-1, 24, 30).transpose(0, 2, 1), stress, out=result[cells])
+    return result.reshape(-1, 10, 3, 10, 3)

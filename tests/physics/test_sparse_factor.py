@@ -28,7 +28,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 def test_a_solution_meets_its_equations(kind: str) -> None:
     factor = factorize(SYSTEM.stiffness)
-    assert type(factor).__name__.lower() == f"_{kind}"
+    assert kind in type(factor).__name__.lower()
     right = np.random.default_rng(0).normal(size=(SYSTEM.stiffness.shape[0], 3))
     solution = factor.solve(right)
     assert np.abs(SYSTEM.stiffness @ solution - right).max() < 1e-9 * np.abs(right).max()
