@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from surrogate.data.occ_fillets import remove_stray_faces
 from surrogate.data.occ_shapes import (
     Corner,
     Surface,
@@ -54,6 +55,7 @@ def build_elbow(p: Parameters) -> float:
     bolts = [(circle * float(np.cos(a)), circle * float(np.sin(a))) for a in angles]
     cut(body, [cylinder((u, v, -thick), "z", p["bolt_radius"], 3 * thick) for u, v in bolts])
     gmsh.model.occ.synchronize()
+    remove_stray_faces()
     close = 0.02 * min(wall, thick)
     name_faces("bolt_holes", hole_walls(bolts, "xy", p["bolt_radius"], close))
     name_faces("base", at("z", 0.0, close))

@@ -11,6 +11,7 @@ from surrogate.data.channel_clip_family import CHANNEL_CLIP
 from surrogate.data.clevis_family import CLEVIS
 from surrogate.data.elbow_family import PIPE_ELBOW
 from surrogate.data.hinge_family import HINGE
+from surrogate.data.housing_corner_family import HOUSING_CORNER
 from surrogate.data.part_family import Parameters, PartFamily
 from surrogate.data.rib_family import RIB_WEB
 from surrogate.data.stepped_shaft_family import STEPPED_SHAFT
@@ -32,6 +33,7 @@ FAMILIES: tuple[PartFamily, ...] = (
     CHANNEL_CLIP,
     PIPE_ELBOW,
     STEPPED_SHAFT,
+    HOUSING_CORNER,
 )
 MESHING_SECONDS = 60.0
 MESHING_BYTES = 4 * 2**30

@@ -169,3 +169,47 @@ def extruded_path(
     occ.remove([(0, tag) for tag in centres if tag is not None])  # else each would become a stray mesh point
     vector = {"xy": (0, 0, length), "xz": (0, length, 0), "yz": (length, 0, 0)}[plane]
     return next(tag for dimension, tag in occ.extrude([(2, face)], *vector) if dimension == 3)
+
+
+def filleted_box(low: Sequence[float], size: Sequence[float], near_radius: float, far_radius: float) -> int:
+    """A block whose three edges at its lowest corner are rounded, and the three at its highest one.
+
+    Args:
+        low: the lowest corner, m.
+        size: along x, y and z, m.
+        near_radius: at the lowest corner, m.
+        far_radius: at the highest corner, m; 0 leaves it sharp.
+
+    Returns:
+        Tag of the volume.
+    """
+    import gmsh
+
+    occ = gmsh.model.occ
+    volume = occ.addBox(*low, *size)
+    occ.synchronize()
+    ends = np.array(low), np.array(low) + np.array(size)
+    tolerance = 1e-3 * min(size)
+    groups: list[list[int]] = [[], []]
+    for _, tag in gmsh.model.getBoundary(
+        gmsh.model.getBoundary([(3, volume)], oriented=False), combined=False, oriented=False
+    ):
+        bounds = np.array(occ.getBoundingBox(1, tag)).reshape(2, 3)
+        for end, group in zip(ends, groups, strict=True):
+            # An edge that reaches the corner lies on it in two axes and touches it in the third.
+            if tag not in group and (np.abs(bounds - end).min(0) < tolerance).all():
+                group.append(tag)
+    radii = [near_radius] * len(groups[0]) + ([far_radius] * len(groups[1]) if far_radius else [])
+    edges = groups[0] + (groups[1] if far_radius else [])
+    made = occ.fillet([volume], edges, radii)
+    return next(tag for dimension, tag in made if dimension == 3)
+
+
+def remove_stray_faces() -> None:
+    """Removes the faces of a synchronised model that bound no volume, such as one that was revolved a full turn."""
+    import gmsh
+
+    bounding = {tag for _, tag in gmsh.model.getBoundary(gmsh.model.getEntities(3), combined=False, oriented=False)}
+    stray = [(2, tag) for _, tag in gmsh.model.getEntities(2) if tag not in bounding]
+    gmsh.model.occ.remove(stray, recursive=True)
+    gmsh.model.occ.synchronize()
