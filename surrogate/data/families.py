@@ -10,6 +10,7 @@ from surrogate.data.bracket_family import L_BRACKET
 from surrogate.data.channel_clip_family import CHANNEL_CLIP
 from surrogate.data.clevis_family import CLEVIS
 from surrogate.data.elbow_family import PIPE_ELBOW
+from surrogate.data.engine_bracket_family import ENGINE_BRACKET
 from surrogate.data.hinge_family import HINGE
 from surrogate.data.housing_corner_family import HOUSING_CORNER
 from surrogate.data.part_family import Parameters, PartFamily
@@ -34,6 +35,7 @@ FAMILIES: tuple[PartFamily, ...] = (
     PIPE_ELBOW,
     STEPPED_SHAFT,
     HOUSING_CORNER,
+    ENGINE_BRACKET,
 )
 MESHING_SECONDS = 60.0
 MESHING_BYTES = 4 * 2**30
