@@ -11,6 +11,7 @@ from surrogate.data.channel_clip_family import CHANNEL_CLIP
 from surrogate.data.clevis_family import CLEVIS
 from surrogate.data.elbow_family import PIPE_ELBOW
 from surrogate.data.engine_bracket_family import ENGINE_BRACKET
+from surrogate.data.gear_disc_family import GEAR_DISC
 from surrogate.data.hinge_family import HINGE
 from surrogate.data.housing_corner_family import HOUSING_CORNER
 from surrogate.data.part_family import Parameters, PartFamily
@@ -36,6 +37,7 @@ FAMILIES: tuple[PartFamily, ...] = (
     STEPPED_SHAFT,
     HOUSING_CORNER,
     ENGINE_BRACKET,
+    GEAR_DISC,
 )
 MESHING_SECONDS = 60.0
 MESHING_BYTES = 4 * 2**30

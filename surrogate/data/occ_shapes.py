@@ -224,9 +224,8 @@ def over_edge(
         if surface.kind != "Plane":
             return False
         inside = [low[k] < surface.low[i] and surface.high[i] < high[k] for k, i in enumerate(axes)]
-        spread = [surface.high[i] - surface.low[i] > 2 * tolerance for i in axes]
-        slanted = [high[k] - low[k] > 4 * tolerance for k in range(2)]
-        return all(inside) and spread == slanted
+        spread = max(surface.high[i] - surface.low[i] for i in axes)
+        return all(inside) and spread > 0.2 * float(np.max(high - low))
 
     return matches
 
