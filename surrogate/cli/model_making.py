@@ -21,7 +21,10 @@ def campaign(
     ] = None,
     first_seed: Annotated[int, typer.Option(help="Seed of each family's first part.")] = 0,
     histories: Annotated[int, typer.Option(min=1, help="Load histories a part.")] = 4,
-    steps: Annotated[int, typer.Option(min=8, help="Steps a history.")] = 12,
+    steps: Annotated[int, typer.Option(min=8, help="Steps a history.")] = 20,
+    coarse_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the parts that get a coarse mesh as well.")
+    ] = 0.25,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Solve many random parts as training data. Resumable: run it again to go on.
@@ -30,15 +33,16 @@ def campaign(
     """
     with reported(False):
         from surrogate.data import campaign as run
+        from surrogate.data.campaign_index import progress_line, summary_lines
 
         families = tuple(family) if family else run.CampaignConfig().families
         config = run.CampaignConfig(
             name=name, directory=directory, families=families, part_count=parts, first_seed=first_seed,
-            histories=histories, steps=steps, workers=workers,
+            histories=histories, steps=steps, coarse_share=coarse_share, workers=workers,
         )  # fmt: skip
         typer.echo(run.announcement(config), err=True)
-        summary = run.run_campaign(config, lambda state: typer.echo(run.progress_line(state), err=True))
-        typer.echo(run.summary_lines(summary))
+        summary = run.run_campaign(config, lambda state: typer.echo(progress_line(state), err=True))
+        typer.echo(summary_lines(summary))
 
 
 def train(

@@ -1,11 +1,12 @@
 """The simulations of a directory, listed by split and read one by one."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from surrogate.data.simulation_file import Simulation, load_simulation
+from surrogate.data.simulation_file import SCHEMA_VERSION, Simulation, load_simulation
 from surrogate.data.splits import Split, SplitRule, split_of
 from surrogate.errors import InputError
 
@@ -45,12 +46,28 @@ def open_dataset(directory: Path) -> SimulationDataset:
     """Lists the finished simulations of a campaign's directory.
 
     Raises:
-        InputError: no such directory, or no simulation in it.
+        InputError: no such directory, no simulation in it, or simulations of another schema.
     """
     entries = list_simulations(directory)
     if not entries:
         raise InputError(f"no simulations in {directory}; run `surrogate campaign` first or give another directory")
+    check_schema(directory)
     return SimulationDataset(entries)
+
+
+def check_schema(directory: Path) -> None:
+    """Refuses a campaign's directory of another schema before one of its files is read.
+
+    Raises:
+        InputError: simulations of another schema.
+    """
+    settings = directory / "campaign.json"
+    held = json.loads(settings.read_text()).get("schema") if settings.exists() else SCHEMA_VERSION
+    if held != SCHEMA_VERSION:
+        raise InputError(
+            f"{directory} holds simulations of schema {held}, this version reads {SCHEMA_VERSION}; "
+            "run `surrogate campaign` again under another name"
+        )
 
 
 def list_simulations(directory: Path) -> tuple[SimulationEntry, ...]:

@@ -1,7 +1,7 @@
 """One worker of a campaign: a process that solves one sample after the other and may be killed.
 
 `python -m surrogate.data.sample_process` reads a JSON request a line, {"family", "seed", "directory", "histories",
-"steps"}, writes the simulation file and answers a JSON outcome a line. It ends with its parent: at end of input.
+"steps", "coarse_share"}, writes the simulation file and answers a JSON outcome a line. It ends with its parent.
 """
 
 import contextlib
@@ -12,89 +12,44 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
 from surrogate.data.families import family_named
+from surrogate.data.sample_outcome import CRASHED, SampleOutcome, rejected_outcome, stored_outcome
 from surrogate.data.simulate import SampleSize, simulate
-from surrogate.data.simulation_file import Simulation, sample_name, save_simulation
+from surrogate.data.simulation_file import sample_name, save_simulation
 from surrogate.errors import SurrogateError
 
-SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+# One thread, and sums of MKL in a fixed order: the same sample has the same bits.
+SINGLE_THREAD = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "MKL_CBWR": "AUTO",
+}
+_PARENT_CHECK_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class SampleOutcome:
-    """What became of a sample.
-
-    Attributes:
-        family: its family.
-        seed: its seed.
-        reason: why it was rejected in a word or two, empty where it was stored.
-        detail: the message behind the reason.
-        points: of its mesh.
-        cells: of its mesh.
-        histories: stored.
-        collapsed: histories left out because of plastic collapse.
-        not_converged: histories left out because the solver gave up.
-        yielded_share: largest yielded volume fraction of its histories.
-        plastic_strain: largest equivalent plastic strain.
-        seconds: spent on it.
-        bytes: of its file.
-    """
-
-    family: str
-    seed: int
-    reason: str = ""
-    detail: str = ""
-    points: int = 0
-    cells: int = 0
-    histories: int = 0
-    collapsed: int = 0
-    not_converged: int = 0
-    yielded_share: float = 0.0
-    plastic_strain: float = 0.0
-    seconds: float = 0.0
-    bytes: int = 0
-
-
-def run_sample(family_name: str, seed: int, directory: Path, histories: int, steps: int) -> SampleOutcome:
+def run_sample(family_name: str, seed: int, directory: Path, size: SampleSize) -> SampleOutcome:
     """Solves and stores one sample; errors meant for people become rejects."""
     started = time.perf_counter()
     path = directory / sample_name(family_name, seed)
     try:
-        simulation = simulate(family_named(family_name), seed, SampleSize(histories, steps))
+        simulation = simulate(family_named(family_name), seed, size)
     except SurrogateError as error:
-        reason = type(error).__name__.removesuffix("Error")
-        return SampleOutcome(family_name, seed, reason, str(error), seconds=time.perf_counter() - started)
+        return rejected_outcome(family_name, seed, error, time.perf_counter() - started)
+    solved = time.perf_counter()
     save_simulation(simulation, path)
-    return stored_outcome(simulation, path, time.perf_counter() - started)
-
-
-def stored_outcome(simulation: Simulation, path: Path, seconds: float) -> SampleOutcome:
-    """The outcome of a simulation that lies in a file."""
-    mesh, scalars = simulation.problem.mesh, simulation.scalars
-    return SampleOutcome(
-        family=simulation.family,
-        seed=simulation.seed,
-        points=len(mesh.points),
-        cells=len(mesh.cells),
-        histories=simulation.history_count,
-        collapsed=round(simulation.statistics.get("rejected: collapsed", 0)),
-        not_converged=round(simulation.statistics.get("rejected: not converged", 0)),
-        yielded_share=float(scalars.yielded_volume_fraction.max()),
-        plastic_strain=float(scalars.peak_plastic_strain.max()),
-        seconds=seconds,
-        bytes=path.stat().st_size,
-    )
+    ended = time.perf_counter()
+    stages = {**simulation.seconds, "write": ended - solved}
+    return stored_outcome(simulation, path, ended - started, stages)
 
 
 class SampleProcess:
     """A worker process seen from the campaign; started when first needed and again after it died."""
 
-    def __init__(self, directory: Path, histories: int, steps: int) -> None:
-        self._request = {"directory": str(directory), "histories": histories, "steps": steps}
+    def __init__(self, directory: Path, size: SampleSize) -> None:
+        self._request = {"directory": str(directory), **asdict(size)}
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, family: str, seed: int, timeout_s: float) -> SampleOutcome:
@@ -113,13 +68,13 @@ class SampleProcess:
             answer = _exchange(process, {**self._request, "family": family, "seed": seed})
         finally:
             timer.cancel()
-        if answer:
+        if answer.endswith("\n"):
             return SampleOutcome(**json.loads(answer))
         self.close()
         seconds = time.perf_counter() - started
         if timed_out.is_set():
             return SampleOutcome(family, seed, "timed out", f"killed after {timeout_s:g} s", seconds=seconds)
-        return SampleOutcome(family, seed, "crashed", f"worker ended with {process.returncode}", seconds=seconds)
+        return SampleOutcome(family, seed, CRASHED, f"worker ended with {process.returncode}", seconds=seconds)
 
     def close(self) -> None:
         """Ends the process and what it started."""
@@ -160,18 +115,21 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
 def _answer_requests(requests: IO[str], answers: IO[str]) -> None:
     for line in requests:
         request = json.loads(line)
-        outcome = run_sample(
-            request["family"],
-            request["seed"],
-            Path(request["directory"]),
-            request["histories"],
-            request["steps"],
-        )
+        size = SampleSize(request["histories"], request["steps"], request["coarse_share"])
+        outcome = run_sample(request["family"], request["seed"], Path(request["directory"]), size)
         answers.write(json.dumps(asdict(outcome)) + "\n")
         answers.flush()
 
 
+def _end_with_parent(parent: int) -> None:
+    """Ends this process within a second of its parent, also in the middle of a sample."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_SECONDS)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     # Libraries that print must not spoil the answers: they print to standard error.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answer_stream:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

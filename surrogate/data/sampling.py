@@ -1,24 +1,23 @@
-"""Draws a problem on a family's part: material, supports, load cases, and histories scaled to reach yield.
+"""Scales what was drawn for a part so that it reaches yield: load cases to first yield, histories to a drawn level.
 
 Load values carry the scale, so that a load case at factor 1 alone is about to yield and factors are of order one.
 Shape letters: P quadrature points, T steps, K load cases, L loads.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from surrogate.data.drawn_loads import LoadRange
+from surrogate.data.drawn_material import MaterialRange
 from surrogate.data.histories import DrawnHistory, draw_history
-from surrogate.data.part_family import LoadFaces, PartFamily, log_uniform
+from surrogate.data.part_family import log_uniform
 from surrogate.errors import ProblemError
 from surrogate.fields import FloatArray
-from surrogate.geometry.selectors import NameSelector
-from surrogate.geometry.tet_mesh import TetMesh, Vector
+from surrogate.geometry.tet_mesh import TetMesh
 from surrogate.physics.elastic import ElasticSystem, solve_load_cases
-from surrogate.physics.hardening import LinearHardening
 from surrogate.physics.invariants import von_mises
-from surrogate.physics.materials import Material, library
 from surrogate.physics.problem import (
     Acceleration,
     BearingForce,
@@ -40,87 +39,30 @@ from surrogate.physics.problem import (
 class SamplingRange:
     """What problems are drawn.
 
+    First yield is meant of a small volume, not of the single hottest point: at the edge of a clamped face or a sharp
+    corner the elastic stress grows with the density of the mesh. Three bounds hold a history's largest elastic state:
+    what is drawn (the level of a notch of half a per cent of the volume), the hottest point, and a level of the bulk,
+    since a section whose elastic stress is beyond yield over its whole thickness collapses.
+
     Attributes:
-        spread: relative spread of yield strength and hardening about the library's values.
-        hardening_share: share of the materials that get a hardening drawn apart from the library's.
-        hardening_over_modulus: range of that hardening over Young's modulus.
+        material: alloys and hardening laws.
+        loads: load cases.
         quantile: of the elastic von Mises stress over the volume, taken as a state's level.
         peak_level: range of a history's largest level over the yield strength.
         highest_point: largest elastic von Mises stress at any quadrature point over the yield strength.
-        second_load_share: share of the load cases with two loads.
-        acceleration_share: share of the load cases to which an acceleration is added.
+        bulk_quantile: of the same stress, taken as a state's level in the bulk.
+        bulk_level: largest level in the bulk over the yield strength.
+        narrowest: least over largest level drawn where a bound leaves less than `peak_level` asks for.
     """
 
-    spread: float = 0.1
-    hardening_share: float = 0.35
-    hardening_over_modulus: tuple[float, float] = (0.002, 0.05)
+    material: MaterialRange = field(default_factory=MaterialRange)
+    loads: LoadRange = field(default_factory=LoadRange)
     quantile: float = 0.995
-    peak_level: tuple[float, float] = (0.6, 1.9)
-    highest_point: float = 3.5
-    second_load_share: float = 0.25
-    acceleration_share: float = 0.15
-
-
-def draw_material(generator: np.random.Generator, ranges: SamplingRange) -> Material:
-    """A library material with its strength and hardening moved within their scatter."""
-    alloy = library()[generator.integers(len(library()))]
-    strength, hardening = generator.uniform(1 - ranges.spread, 1 + ranges.spread, 2)
-    modulus = alloy.hardening_modulus_pa * float(hardening)
-    if generator.random() < ranges.hardening_share:
-        modulus = alloy.youngs_modulus_pa * log_uniform(generator, *ranges.hardening_over_modulus)
-    return replace(
-        alloy,
-        name=f"{alloy.name}, varied",
-        yield_strength_pa=alloy.yield_strength_pa * float(strength),
-        ultimate_strength_pa=alloy.ultimate_strength_pa * float(strength),
-        hardening=LinearHardening(modulus),
-    )
-
-
-def draw_supports(generator: np.random.Generator, family: PartFamily) -> tuple[Support, ...]:
-    """One of the ways in which parts of a family are held."""
-    way = family.supports[generator.integers(len(family.supports))]
-    return tuple(Support(NameSelector(faces.name), faces.fixed) for faces in way)
-
-
-def draw_load_cases(
-    generator: np.random.Generator, family: PartFamily, supports: tuple[Support, ...], ranges: SamplingRange
-) -> tuple[LoadCase, ...]:
-    """One to three load cases of unit loads on faces that no support holds."""
-    held = {support.faces.name for support in supports if isinstance(support.faces, NameSelector)}
-    faces = [faces for faces in family.loads if faces.name not in held]
-    cases = []
-    for number in range(int(generator.integers(1, 4))):
-        count = 2 if generator.random() < ranges.second_load_share else 1
-        chosen = generator.permutation(len(faces))[:count]
-        loads = [_draw_load(generator, faces[i]) for i in chosen]
-        if generator.random() < ranges.acceleration_share:
-            loads.append(Acceleration(_direction(generator)))
-        cases.append(LoadCase(f"case {number + 1}", tuple(loads)))
-    return tuple(cases)
-
-
-def _draw_load(generator: np.random.Generator, faces: LoadFaces) -> Load:
-    """A unit load of a kind that the faces see, in a random direction, three in ten along an axis."""
-    kind = faces.kinds[generator.integers(len(faces.kinds))]
-    direction = _direction(generator)
-    if generator.random() < 0.3:
-        axis, sign = int(generator.integers(3)), float(generator.choice([-1.0, 1.0]))
-        direction = (sign * (axis == 0), sign * (axis == 1), sign * (axis == 2))
-    selector = NameSelector(faces.name)
-    match kind:
-        case "force":
-            return Force(selector, direction)
-        case "traction":
-            return Traction(selector, direction)
-        case "pressure":
-            return Pressure(selector, float(generator.choice([-1.0, 1.0])))
-
-
-def _direction(generator: np.random.Generator) -> Vector:
-    x, y, z = generator.normal(size=3).tolist()
-    length = float(np.hypot(np.hypot(x, y), z))
-    return x / length, y / length, z / length
+    peak_level: tuple[float, float] = (0.5, 3.0)
+    highest_point: float = 6.0
+    bulk_quantile: float = 0.9
+    bulk_level: float = 1.0
+    narrowest: float = 0.7
 
 
 def scaled_load(load: Load, scale: float) -> Load:
@@ -142,10 +84,14 @@ def scaled_load(load: Load, scale: float) -> Load:
 
 def stress_level(stress: FloatArray, volumes: FloatArray, quantile: float) -> float:
     """Quantile over the volume of the von Mises stress of a stress [6, P] with volumes [P], Pa."""
-    values = von_mises(stress)
+    return float(_quantiles(von_mises(stress), volumes, (quantile,))[0])
+
+
+def _quantiles(values: FloatArray, volumes: FloatArray, levels: tuple[float, ...]) -> FloatArray:
+    """Values [P] below which shares of the volume [P] lie."""
     order = np.argsort(values)
     cumulative = np.cumsum(volumes[order])
-    return float(values[order[np.searchsorted(cumulative, quantile * cumulative[-1])]])
+    return np.asarray(values[order[np.searchsorted(cumulative, np.array(levels) * cumulative[-1])]])
 
 
 def scaled_load_cases(
@@ -204,11 +150,26 @@ def scaled_history(
         ranges: bounds on level and highest point.
         name: how the report calls it.
     """
-    states = [stress @ factors for factors in drawn.factors]
-    level = max(stress_level(state, volumes, ranges.quantile) for state in states)
-    highest = max(float(von_mises(state).max()) for state in states)
-    wanted = log_uniform(generator, *ranges.peak_level) * strength / level
-    return LoadHistory(name, drawn.factors * min(wanted, ranges.highest_point * strength / highest))
+    states = [von_mises(stress @ factors) for factors in _turning_states(drawn.factors)]
+    highest = max(float(values.max()) for values in states)
+    levels = [_quantiles(values, volumes, (ranges.quantile, ranges.bulk_quantile)) for values in states]
+    level, bulk = np.max(levels, axis=0)
+    bounds = (ranges.peak_level[1] / level, ranges.highest_point / highest, ranges.bulk_level / max(bulk, 1e-300))
+    most = min(bounds)
+    least = min(ranges.peak_level[0] / level, ranges.narrowest * most)
+    return LoadHistory(name, drawn.factors * (strength * log_uniform(generator, least, most)))
+
+
+def _turning_states(factors: FloatArray) -> FloatArray:
+    """The steps [W, K] of a history [T, K] at which it turns or ends.
+
+    Along a straight stretch the von Mises stress of every point is convex, so it is largest at an end.
+    """
+    before = np.diff(factors, axis=0, prepend=0.0)
+    after = np.diff(factors, axis=0, append=factors[-1:])
+    turns = np.linalg.norm(after - before, axis=1) > 1e-9 * np.abs(factors).max()
+    turns[-1] = True
+    return factors[turns & factors.any(axis=1)]
 
 
 def draw_histories(

@@ -1,13 +1,15 @@
 """One solved part as one HDF5 file.
 
 Shape letters: N points, C cells, Q = 4 quadrature points a cell, K load cases, H histories, T steps, P quadrature
-points that yield in any history at any step.
+points that yield in any history at any step. Files hold nothing that depends on when or how fast they were made: the
+same sample gives the same bytes.
 """
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 
 import h5py
@@ -15,14 +17,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate.errors import InputError
-from surrogate.fields import IntArray, StepScalars
+from surrogate.fields import FloatArray, IntArray, StepBalance, StepScalars
 from surrogate.geometry.tet_mesh import Face, TetMesh
 from surrogate.physics.problem import Problem
 from surrogate.physics.problem_file import build_problem, parse_problem_spec, problem_spec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SingleArray = NDArray[np.float32]
 HalfArray = NDArray[np.float16]
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseAnchor:
+    """The elastic answer to the same load cases on a coarser mesh of the same solid (N, C of that mesh).
+
+    Attributes:
+        mesh: with elements about three times as large; faces carry the same names.
+        elastic_displacement: of each load case at factor 1 [K, N, 3], m.
+        elastic_stress: [K, C, Q, 6], Pa.
+    """
+
+    mesh: TetMesh
+    elastic_displacement: SingleArray
+    elastic_stress: SingleArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +52,20 @@ class Simulation:
         problem: with the surviving histories only.
         elastic_displacement: of each load case at factor 1 [K, N, 3], m.
         elastic_stress: of each load case at factor 1 [K, C, Q, 6], Pa.
-        displacement: [H, T, N, 3], m.
+        inelastic_displacement: displacement less that of the elastic part under the same loads [H, T, N, 3], over
+            `inelastic_scale`. Half precision of what plastic flow adds is finer than the solver's tolerance.
+        inelastic_scale: its largest component [H, T], m; one where there is none.
         yielded: flat indices c * Q + q of the quadrature points that ever yield [P], ascending.
         plastic_strain: at those [H, T, P, 6], engineering shear.
         equivalent_plastic_strain: at those [H, T, P].
         scalars: arrays [H, T] (`peak_at_m` [H, T, 3]).
+        balance: arrays [H, T].
         cell_von_mises: largest von Mises stress of each cell over the yield strength [H, T, C].
-        statistics: seconds by stage, back-substitutions, and counts of rejected histories ("rejected: reason").
+        statistics: back-substitutions, and counts of rejected histories ("rejected: reason").
         versions: of the package and of what its numbers depend on.
+        coarse: the elastic answer on a coarse mesh, for a share of the samples.
+        coarse_failure: why a sample of that share has none; empty elsewhere.
+        seconds: by stage, as it was made; not in the file, so empty in what was read.
     """
 
     family: str
@@ -50,14 +73,27 @@ class Simulation:
     problem: Problem
     elastic_displacement: SingleArray
     elastic_stress: SingleArray
-    displacement: SingleArray
+    inelastic_displacement: HalfArray
+    inelastic_scale: FloatArray
     yielded: IntArray
     plastic_strain: SingleArray
     equivalent_plastic_strain: SingleArray
     scalars: StepScalars
+    balance: StepBalance
     cell_von_mises: HalfArray
     statistics: Mapping[str, float]
     versions: Mapping[str, str]
+    coarse: CoarseAnchor | None = None
+    coarse_failure: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def displacement(self) -> SingleArray:
+        """[H, T, N, 3], m."""
+        factors = np.stack([history.factors for history in self.problem.load_histories])
+        elastic = np.tensordot(factors, self.elastic_displacement, axes=1)
+        added = self.inelastic_displacement.astype(np.float64) * self.inelastic_scale[:, :, None, None]
+        return np.asarray(elastic + added, dtype=np.float32)
 
     @property
     def history_count(self) -> int:
@@ -66,10 +102,12 @@ class Simulation:
 
 
 _FIELDS = (
-    "elastic_displacement", "elastic_stress", "displacement", "yielded",
+    "elastic_displacement", "elastic_stress", "inelastic_displacement", "inelastic_scale", "yielded",
     "plastic_strain", "equivalent_plastic_strain", "cell_von_mises",
 )  # fmt: skip
+_BY_STEP = ("inelastic_displacement", "plastic_strain", "equivalent_plastic_strain", "cell_von_mises")
 _MESH = ("points", "cells", "triangles", "triangle_face")
+_COARSE = ("elastic_displacement", "elastic_stress")
 
 
 def sample_name(family: str, seed: int) -> str:
@@ -89,32 +127,42 @@ def save_simulation(simulation: Simulation, path: Path) -> None:
 
 
 def _write(simulation: Simulation, file: h5py.File) -> None:
-    mesh = simulation.problem.mesh
     file.attrs["schema"] = SCHEMA_VERSION
     file.attrs["family"], file.attrs["seed"] = simulation.family, simulation.seed
     file.attrs["problem_name"] = simulation.problem.name
     file.attrs["problem"] = problem_spec(simulation.problem).model_dump_json(exclude_none=True)
-    file.attrs["faces"] = json.dumps([asdict(face) for face in mesh.faces])
+    file.attrs["coarse_failure"] = simulation.coarse_failure
     file.attrs["statistics"] = json.dumps(dict(simulation.statistics))
     file.attrs["versions"] = json.dumps(dict(simulation.versions))
     factors = np.stack([history.factors for history in simulation.problem.load_histories])
     file.create_dataset("factors", data=factors, track_times=False)
-    for name in _MESH:
-        _store(file, f"mesh/{name}", getattr(mesh, name))
-    for field in fields(StepScalars):
-        _store(file, f"scalars/{field.name}", getattr(simulation.scalars, field.name))
+    _write_mesh(file.create_group("mesh", track_order=True), simulation.problem.mesh)
+    for part, record in (("scalars", simulation.scalars), ("balance", simulation.balance)):
+        for entry in fields(record):
+            _store(file, f"{part}/{entry.name}", getattr(record, entry.name))
     for name in _FIELDS:
         _store(file, name, getattr(simulation, name))
+    if simulation.coarse is not None:
+        group = file.create_group("coarse", track_order=True)
+        _write_mesh(group, simulation.coarse.mesh)
+        for name in _COARSE:
+            _store(group, name, getattr(simulation.coarse, name))
 
 
-def _store(file: h5py.File, name: str, array: NDArray[np.generic]) -> None:
+def _write_mesh(group: h5py.Group, mesh: TetMesh) -> None:
+    group.attrs["faces"] = json.dumps([asdict(face) for face in mesh.faces])
+    for name in _MESH:
+        _store(group, name, getattr(mesh, name))
+
+
+def _store(group: h5py.Group, name: str, array: NDArray[np.generic]) -> None:
     """Arrays of some size are compressed lightly, since training reads them again and again."""
     if array.size < 1000:
-        file.create_dataset(name, data=array, track_times=False)
+        group.create_dataset(name, data=array, track_times=False)
         return
-    # One chunk a step of a history for [H, T, ...] arrays, so that single steps can be read.
-    chunks = (1, 1, *array.shape[2:]) if array.ndim >= 3 and name in _FIELDS[2:] else array.shape
-    file.create_dataset(name, data=array, chunks=chunks, compression="lzf", shuffle=True, track_times=False)
+    # One chunk a history for [H, T, ...] arrays: small enough to read one history alone, and few.
+    chunks = (1, *array.shape[1:]) if name in _BY_STEP else array.shape
+    group.create_dataset(name, data=array, chunks=chunks, compression="lzf", shuffle=True, track_times=False)
 
 
 def load_simulation(path: Path) -> Simulation:
@@ -132,8 +180,12 @@ def load_simulation(path: Path) -> Simulation:
 
 def read_mesh(file: h5py.File) -> TetMesh:
     """The mesh of an open simulation file."""
-    faces = tuple(_face(entry) for entry in json.loads(file.attrs["faces"]))
-    points, cells, triangles, triangle_face = (file[f"mesh/{name}"][()] for name in _MESH)
+    return _read_mesh(file["mesh"])
+
+
+def _read_mesh(group: h5py.Group) -> TetMesh:
+    faces = tuple(_face(entry) for entry in json.loads(group.attrs["faces"]))
+    points, cells, triangles, triangle_face = (group[name][()] for name in _MESH)
     return TetMesh(points, cells, triangles, triangle_face, faces)
 
 
@@ -145,17 +197,27 @@ def _face(entry: Mapping[str, object]) -> Face:
 
 def _read(file: h5py.File) -> Simulation:
     if file.attrs["schema"] != SCHEMA_VERSION:
-        raise InputError(f"simulation schema {file.attrs['schema']}, expected {SCHEMA_VERSION}; run the campaign again")
+        raise InputError(
+            f"a simulation of schema {file.attrs['schema']}, this version reads schema {SCHEMA_VERSION}; "
+            "run the campaign again in a new directory"
+        )
     spec = parse_problem_spec(json.loads(file.attrs["problem"]))
     problem = build_problem(spec, read_mesh(file), name=str(file.attrs["problem_name"]))
-    scalars = StepScalars(*(file[f"scalars/{field.name}"][()] for field in fields(StepScalars)))
+    scalars = StepScalars(*(file[f"scalars/{entry.name}"][()] for entry in fields(StepScalars)))
+    balance = StepBalance(*(file[f"balance/{entry.name}"][()] for entry in fields(StepBalance)))
     arrays = {name: file[name][()] for name in _FIELDS}
+    coarse = None
+    if "coarse" in file:
+        coarse = CoarseAnchor(_read_mesh(file["coarse"]), *(file["coarse"][name][()] for name in _COARSE))
     return Simulation(
         family=str(file.attrs["family"]),
         seed=int(file.attrs["seed"]),
         problem=problem,
         scalars=scalars,
+        balance=balance,
         statistics=json.loads(file.attrs["statistics"]),
         versions=json.loads(file.attrs["versions"]),
+        coarse=coarse,
+        coarse_failure=str(file.attrs["coarse_failure"]),
         **arrays,
     )
