@@ -6,12 +6,14 @@ Shape letters: N points, C cells, Q quadrature points a cell.
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from surrogate.fields import Fields, HistoryFields, IntArray
 from surrogate.geometry.selectors import Selector, select_faces
 from surrogate.geometry.tet_mesh import TetMesh
-from surrogate.physics.problem import Acceleration, Problem
+from surrogate.physics.problem import Acceleration, BearingForce, Problem
+from surrogate.physics.supports import held_points
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_functions
 
 # Rotations of about a tenth of the size change the lever arms by per cents, and strains of a tenth the section.
@@ -29,6 +31,7 @@ def findings(problem: Problem, fields: Fields) -> tuple[str, ...]:
     """
     found = [*_collapses(fields), *_beyond_domain(fields), *fields.warnings]
     found += _beyond_method(problem, fields)
+    found += _pulling_pins(problem, fields)
     peaks = _peak_cells(problem.mesh, fields)
     for kind, names in (
         ("support", _peaks_on_supports(problem, peaks)),
@@ -43,9 +46,15 @@ def findings(problem: Problem, fields: Fields) -> tuple[str, ...]:
 
 
 def _peaks_on_supports(problem: Problem, peaks: Mapping[str, int]) -> list[str]:
-    # A frictionless or symmetry plane meets its neighbours without a singularity.
-    held = [support.faces for support in problem.supports if support.fixed != ("normal",)]
-    return _peaks_on_rim(problem.mesh, held, peaks)
+    # A frictionless or symmetry plane meets its neighbours without a singularity; an edge that is held has one.
+    mesh = problem.mesh
+    on_rim = np.zeros(len(mesh.points), dtype=bool)
+    for support in problem.supports:
+        if support.meeting is not None:
+            on_rim[np.concatenate([points for _, points in held_points(mesh, support)])] = True
+        elif support.fixed != ("normal",):
+            on_rim[rim_points(mesh, select_faces(mesh, support.faces))] = True
+    return _touching(mesh, on_rim, peaks)
 
 
 def _peaks_on_loads(problem: Problem, fields: Fields, peaks: Mapping[str, int]) -> list[str]:
@@ -68,6 +77,11 @@ def _peaks_on_rim(mesh: TetMesh, selectors: Iterable[Selector], peaks: Mapping[s
     on_rim = np.zeros(len(mesh.points), dtype=bool)
     for selector in selectors:
         on_rim[rim_points(mesh, select_faces(mesh, selector))] = True
+    return _touching(mesh, on_rim, peaks)
+
+
+def _touching(mesh: TetMesh, on_rim: NDArray[np.bool_], peaks: Mapping[str, int]) -> list[str]:
+    """Names of the histories whose peak lies in a cell with a marked point [N]."""
     return [name for name, cell in peaks.items() if bool(np.any(on_rim[mesh.cells[cell]]))]
 
 
@@ -121,6 +135,18 @@ def _beyond_method(problem: Problem, fields: Fields) -> list[str]:
         if names:
             found.append(f"{_histories(names)}: {sentence}")
     return found
+
+
+def _pulling_pins(problem: Problem, fields: Fields) -> list[str]:
+    """A history scales nodal forces, so that a negative factor turns the pressure of a pin into a pull."""
+    bearing = [any(isinstance(load, BearingForce) for load in case.loads) for case in problem.load_cases]
+    names = [h.name for h in fields.histories if (h.factors[:, bearing] < 0).any()]
+    if not names:
+        return []
+    return [
+        f"{_histories(names)}: a bearing force has a negative factor, which pulls at the wall that it presses on; "
+        "give the opposite force as a load case of its own"
+    ]
 
 
 def _histories(names: list[str]) -> str:
