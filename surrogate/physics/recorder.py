@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from surrogate.fields import Collapse, FloatArray, HistoryFields, HistoryScalars, StepScalars
+from surrogate.physics.balance import HistoryBalance, Resultants
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.invariants import to_last, von_mises
 from surrogate.physics.peak import is_new_peak
@@ -69,7 +70,11 @@ def join_scalars(parts: list[StepScalars]) -> StepScalars:
 
 
 def history_scalars(
-    anchor: ElasticAnchor, factors: FloatArray, peak_von_mises: float, last: Snapshot
+    anchor: ElasticAnchor,
+    factors: FloatArray,
+    peak_von_mises: float,
+    last: Snapshot,
+    last_factors: FloatArray | None = None,
 ) -> HistoryScalars:
     """Scalars of a whole history.
 
@@ -78,14 +83,16 @@ def history_scalars(
 
     Args:
         anchor: elastic answer to each load case.
-        factors: [T, K].
+        factors: of the whole history as asked [T, K].
         peak_von_mises: largest von Mises stress of the history, Pa.
-        last: state at the last step.
+        last: the last state that was reached.
+        last_factors: its load factors [K]; None for those of the last step.
     """
     system = anchor.system
     elastic_peak = max(float(von_mises(anchor.stress @ step).max()) for step in factors)
-    set_unknowns = last.unknowns - anchor.unknowns @ factors[-1]
-    residual_stress = last.stress - anchor.stress @ factors[-1]
+    removed = factors[-1] if last_factors is None else last_factors
+    set_unknowns = last.unknowns - anchor.unknowns @ removed
+    residual_stress = last.stress - anchor.stress @ removed
     permanent = np.sqrt((system.displacement(set_unknowns) ** 2).sum(axis=-1).max())
     yielded = bool((last.state.equivalent > 0).any())
     return HistoryScalars(
@@ -97,18 +104,47 @@ def history_scalars(
 
 
 class HistoryRecorder:
-    """Takes the steps of one history in order and keeps all of them, or the peak step and the last one."""
+    """Takes the steps of one history in order and keeps all of them, or the peak step and the last one.
 
-    def __init__(self, anchor: ElasticAnchor, history: LoadHistory, positions: FloatArray, keep_all: bool) -> None:
+    Args:
+        anchor: elastic answer to each load case.
+        history: the history as asked.
+        positions: of the quadrature points [P, 3], m.
+        keep_all: keep the fields of every step.
+        resultants: how the balance reads support forces; None for an answer whose balance is not asked for.
+    """
+
+    def __init__(
+        self,
+        anchor: ElasticAnchor,
+        history: LoadHistory,
+        positions: FloatArray,
+        keep_all: bool,
+        resultants: Resultants | None = None,
+    ) -> None:
         self._anchor, self._history, self._positions, self._keep_all = anchor, history, positions, keep_all
+        self._balance = HistoryBalance(anchor, resultants) if resultants else None
+        self._factors: list[FloatArray] = []
         self._scalars: list[StepScalars] = []
         self._kept: list[Snapshot] = []
         self._peak: tuple[float, float] = (-1.0, -1.0)
 
-    def record(self, snapshot: Snapshot, residual: float) -> StepScalars:
-        """Add the next step; returns its scalars."""
+    def record(self, snapshot: Snapshot, residual: float, factors: FloatArray | None = None) -> StepScalars:
+        """Add the next state.
+
+        Args:
+            snapshot: the state.
+            residual: its nodal force imbalance over the largest applied.
+            factors: its load factors [K] where it is not the end of its step.
+
+        Returns:
+            Its scalars.
+        """
         scalars = state_scalars(self._anchor.system, self._positions, snapshot, residual)
         self._scalars.append(scalars)
+        self._factors.append(self._history.factors[snapshot.step] if factors is None else factors)
+        if self._balance:
+            self._balance.add(self._factors[-1], snapshot.unknowns, snapshot.stress, snapshot.state.plastic_strain)
         plastic, stress = float(scalars.peak_plastic_strain[0]), float(scalars.peak_von_mises_pa[0])
         is_peak = is_new_peak(plastic, stress, *self._peak)
         if is_peak:
@@ -124,17 +160,18 @@ class HistoryRecorder:
     def finish(self, collapse: Collapse | None) -> HistoryFields:
         """The whole history."""
         system, cells = self._anchor.system, len(self._anchor.system.mesh.cells)
-        factors = self._history.factors[: len(self._scalars)]
         scalars = join_scalars(self._scalars)
+        peak = float(scalars.peak_von_mises_pa.max())
         return HistoryFields(
             name=self._history.name,
-            factors=factors,
+            factors=np.stack(self._factors),
             steps=np.array([kept.step for kept in self._kept], dtype=np.int32),
             displacement=np.stack([system.displacement(kept.unknowns) for kept in self._kept]),
             stress=np.stack([to_last(kept.stress, cells) for kept in self._kept]),
             plastic_strain=np.stack([to_last(kept.state.plastic_strain, cells) for kept in self._kept]),
             equivalent_plastic_strain=np.stack([kept.state.equivalent.reshape(cells, -1) for kept in self._kept]),
             scalars=scalars,
-            totals=history_scalars(self._anchor, factors, float(scalars.peak_von_mises_pa.max()), self._kept[-1]),
+            totals=history_scalars(self._anchor, self._history.factors, peak, self._kept[-1], self._factors[-1]),
             collapse=collapse,
+            balance=self._balance.finish() if self._balance else None,
         )
