@@ -3,7 +3,17 @@
 import numpy as np
 
 from surrogate.data.occ_fillets import mirrored
-from surrogate.data.occ_shapes import Corner, at, cut, cylinder, extruded_outline, hole_walls, intersect, name_faces
+from surrogate.data.occ_shapes import (
+    Corner,
+    Plane,
+    at,
+    cut,
+    cylinder,
+    extruded_outline,
+    hole_walls,
+    intersect,
+    name_faces,
+)
 from surrogate.data.part_family import LoadFaces, Parameters, PartFamily, SupportFaces, overall_size, whole
 
 
@@ -40,7 +50,7 @@ def build_channel_clip(p: Parameters) -> float:
     body = intersect(body, _trimmed(p))
     bolts = _bolt_places(p)
     reach = half + p["foot"] + sheet
-    plane = "xy" if hat else "xz"
+    plane: Plane = "xy" if hat else "xz"
     if hat:
         tools = [cylinder((x, y, -sheet), "z", p["bolt_radius"], 3 * sheet) for x, y in bolts]
     else:
@@ -65,13 +75,12 @@ def _section(p: Parameters) -> list[Corner]:
     """Outline in yz of the bent sheet, every bend with its inner and outer radius."""
     half, height, sheet, inner = p["web_width"] / 2, p["height"], p["sheet"], p["bend_radius"]
     outer = inner + sheet
-    web: list[Corner] = [(half, height, outer)]
-    under: list[Corner] = [(half - sheet, height - sheet, inner)]
+    under, web = (half - sheet, height - sheet, inner), (half, height, outer)
     if whole(p, "hat"):
         edge = half + p["foot"]
-        right = [(half - sheet, 0, outer), (edge, 0, 0), (edge, sheet, 0), (half, sheet, inner), *web]
-        return mirrored([*reversed(under), *right][::1])
-    return mirrored([*under, (half - sheet, 0, 0), (half, 0, 0), *web])
+        right = [(half - sheet, 0, outer), (edge, 0, 0), (edge, sheet, 0), (half, sheet, inner), web]
+        return mirrored([under, *right])
+    return mirrored([under, (half - sheet, 0, 0), (half, 0, 0), web])
 
 
 def _trimmed(p: Parameters) -> int:

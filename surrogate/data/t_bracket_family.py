@@ -112,12 +112,12 @@ def _gussets(p: Parameters) -> list[int]:
     on_web += [(x, -y, radius) for x, y, radius in reversed(on_web)]
     flank: list[Corner] = [(along, 0.5 * thick, 0), (along, thick, 0), (half, upward, 0)]
     made = []
-    for corners, plane, start, length in (
-        (mirrored(on_flange), "yz", -along, 2 * along),
-        (mirrored(on_web), "xy", 0.5 * thick, upward),
+    for foot in (
+        extruded_outline(mirrored(on_flange), "yz", -along, 2 * along),
+        extruded_outline(mirrored(on_web), "xy", 0.5 * thick, upward),
     ):
         prism = extruded_outline(mirrored(flank), "xz", -side - 3 * root, 2 * side + 6 * root)
-        made.append(intersect(extruded_outline(corners, plane, start, length), prism))
+        made.append(intersect(foot, prism))
     return made
 
 
