@@ -11,8 +11,13 @@ from typer.testing import CliRunner
 
 from surrogate.cli import app
 from surrogate.errors import CheckpointError, InfrastructureError
+from surrogate.fields import Fields
 from surrogate.physics import problem_file
-from tests.serving.answers import beam
+from surrogate.physics import solver as solver_room
+from surrogate.physics.problem import Problem
+from surrogate.physics.solver import SolverName, solve
+from surrogate.serving import service
+from tests.serving.answers import beam, beam_predicted, beam_solved
 
 MESHES = Path(__file__).parent.parent / "meshes"
 RUN = CliRunner()
@@ -57,6 +62,27 @@ def test_a_solved_summary_is_json_on_standard_output_alone(beam_file: str) -> No
     summary = json.loads(result.stdout)
     assert summary["method"] == "solved" and "mesh" in summary["timings_s"]
     assert result.stderr == ""
+
+
+def test_the_solver_is_chosen_by_name_and_a_missing_one_is_three_with_the_remedy(
+    beam_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def recorded(problem: Problem, *, solver: SolverName = "own", **options: object) -> Fields:
+        asked.append(solver)
+        return beam_solved() if solver == "own" else solve(problem, solver=solver)
+
+    monkeypatch.setattr(solver_room, "solve", recorded)
+    monkeypatch.setenv("PATH", "")
+    assert RUN.invoke(app, ["solve", beam_file, "--json"]).exit_code == 0
+    result = RUN.invoke(app, ["solve", beam_file, "--solver", "calculix"])
+    assert result.exit_code == 3 and "apt-get install calculix-ccx" in result.stderr
+    monkeypatch.setattr(service, "predict", lambda *given, **options: beam_predicted())
+    result = RUN.invoke(app, ["compare", beam_file, "--reference", "calculix"])
+    assert result.exit_code == 3 and "apt-get install calculix-ccx" in result.stderr
+    assert asked == ["own", "calculix", "calculix"]
+    assert RUN.invoke(app, ["solve", beam_file, "--solver", "other"]).exit_code == 2
 
 
 def test_people_get_a_table_worst_first(beam_file: str) -> None:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from surrogate.cli.options import AsJson, DeviceOption, Fidelity, FidelityOption, ModelOption, OutDirectory, ProblemPath
+from surrogate.cli.options import (
+    AsJson,
+    DeviceOption,
+    Fidelity,
+    FidelityOption,
+    ModelOption,
+    OutDirectory,
+    ProblemPath,
+    ReferenceOption,
+    Solver,
+    SolverOption,
+)
 from surrogate.serving.terminal import console, print_json, progress_bars, reported
 
 if TYPE_CHECKING:
@@ -47,17 +58,19 @@ def mesh(
             print_mesh(made, quality, console(), faces=faces)
 
 
-def solve(file: ProblemPath, out: OutDirectory = None, as_json: AsJson = False) -> None:
-    """Solve a problem with the reference FEM.
+def solve(
+    file: ProblemPath, solver: SolverOption = Solver.OWN, out: OutDirectory = None, as_json: AsJson = False
+) -> None:
+    """Solve a problem with the reference FEM, or with CalculiX.
 
-    Example: surrogate solve bracket.toml --out results
+    Example: surrogate solve bracket.toml --solver calculix --out results
     """
     with reported(as_json):
         from surrogate.physics.solver import solve as run
 
         problem, seconds = _load(file)
         with progress_bars() as show:
-            answer = run(problem, progress=show)
+            answer = run(problem, progress=show, solver=solver.value)
         _deliver(problem, answer, seconds, out, as_json)
 
 
@@ -86,13 +99,14 @@ def compare(
     file: ProblemPath,
     fidelity: FidelityOption = Fidelity.SURROGATE,
     model: ModelOption = None,
+    reference: ReferenceOption = Solver.OWN,
     device: DeviceOption = "auto",
     out: OutDirectory = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict and solve a problem, and print the difference field by field.
 
-    Example: surrogate compare bracket.toml --out comparison
+    Example: surrogate compare bracket.toml --reference calculix --out comparison
     """
     with reported(as_json):
         from surrogate.physics.solver import solve as run_solve
@@ -101,7 +115,7 @@ def compare(
         problem, seconds = _load(file)
         with progress_bars() as show:
             predicted = run_predict(problem, fidelity=fidelity.value, device=device, model=model, progress=show)
-            solved = run_solve(problem, progress=show)
+            solved = run_solve(problem, progress=show, solver=reference.value)
         _deliver(problem, predicted, seconds, out, as_json, reference=solved)
 
 

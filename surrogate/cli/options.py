@@ -16,6 +16,13 @@ class Fidelity(StrEnum):
     AUTO = "auto"
 
 
+class Solver(StrEnum):
+    """Which program solves."""
+
+    OWN = "own"
+    CALCULIX = "calculix"
+
+
 ProblemPath = Annotated[Path, typer.Argument(metavar="FILE.toml", help="The problem file.", show_default=False)]
 OutDirectory = Annotated[
     Path | None, typer.Option("--out", help="Write summary.json, a ParaView series, PNG pictures and report.html here.")
@@ -24,5 +31,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON,
 FidelityOption = Annotated[Fidelity, typer.Option(help="The world model's answer, refined, solved, or as needed.")]
 ModelOption = Annotated[
     str | None, typer.Option("--model", help="Name of a model (see `surrogate models`) or its folder.")
+]
+SolverOption = Annotated[Solver, typer.Option(help="The program that solves; calculix (ccx) must be installed.")]
+ReferenceOption = Annotated[
+    Solver, typer.Option("--reference", help="The program that solves the reference; calculix (ccx) must be installed.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")]

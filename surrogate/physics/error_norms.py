@@ -91,20 +91,27 @@ def history_difference(
         cells: [C, 10].
 
     Returns:
-        None where the answers share no stored step (one of them ended early by collapse).
+        None where the answers share no stored step (one of them ended early by collapse). The state in which a
+        history collapsed, within its step, is shared only by an answer that ends there too; where the last states
+        differ so does what is left after unloading, and the difference of the permanent set is infinite.
     """
-    common = np.intersect1d(history.steps, reference.steps)
+    stored = np.intersect1d(history.steps, reference.steps)
+    same = [np.allclose(history.factors[step], reference.factors[step], rtol=1e-9, atol=0.0) for step in stored]
+    common = stored[np.array(same, dtype=bool)]
     if common.size == 0:
         return None
     wanted = peak_step(reference.scalars)
     peak = int(common[np.argmin(np.abs(common - wanted))])
     floor = ROUND_OFF * float(reference.scalars.max_displacement_m.max())
     last = int(common[-1])
+    ends_alike = last == len(history.factors) - 1 == len(reference.factors) - 1
     at_peak = _step_difference(history, reference, peak, quadrature_volume, cells)
     return HistoryDifference(
         at_peak,
         at_peak if last == peak else _step_difference(history, reference, last, quadrature_volume, cells),
-        relative_magnitude(history.totals.permanent_set_m, reference.totals.permanent_set_m, floor=floor),
+        relative_magnitude(history.totals.permanent_set_m, reference.totals.permanent_set_m, floor=floor)
+        if ends_alike
+        else math.inf,
     )
 
 

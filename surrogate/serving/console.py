@@ -7,9 +7,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from surrogate.geometry.tet_mesh import TetMesh
+from surrogate.physics.hardening import Hardening, LinearHardening, TabulatedHardening, VoceHardening
 from surrogate.physics.materials import Material
 from surrogate.serving.mesh_report import MeshQuality, face_text
-from surrogate.serving.report_format import largest, plain
+from surrogate.serving.report_format import balance_text, largest, plain
 from surrogate.serving.summary_schema import HistorySummary, Interval, Quantity, Summary
 
 _ROWS = 20
@@ -35,6 +36,9 @@ def print_summary(summary: Summary, console: Console) -> None:
     if summary.domain is not None:
         place = "inside" if summary.domain.inside else "outside"
         console.print(f"training domain: {place} ({escape(summary.domain.reason)})")
+    balance = balance_text(summary)
+    if balance is not None:
+        console.print(balance)
     console.print(", ".join(f"{stage} {spent:.2f} s" for stage, spent in summary.timings_s.items()))
 
 
@@ -59,19 +63,36 @@ def print_mesh(mesh: TetMesh, quality: MeshQuality, console: Console, *, faces: 
 
 def print_materials(materials: tuple[Material, ...], console: Console) -> None:
     """The library of materials."""
-    table = Table("material", "E, GPa", "nu", "yield, MPa", "ultimate, MPa", "hardening, MPa", "kg/m3", "source")
+    table = Table("material", "E, GPa", "nu", "kg/m3", "yield, MPa", "ultimate, MPa", "hardening, MPa", "source")
     for m in materials:
-        values = (m.youngs_modulus_pa / 1e9, m.poissons_ratio, m.yield_strength_pa / 1e6, m.ultimate_strength_pa / 1e6)
-        rest = (m.hardening_modulus_pa / 1e6, m.density_kg_m3)
-        table.add_row(m.name, *(plain(value) for value in values + rest), m.source)
+        strengths = (m.yield_strength_pa / 1e6, m.ultimate_strength_pa / 1e6)
+        values = (m.youngs_modulus_pa / 1e9, m.poissons_ratio, m.density_kg_m3, *strengths)
+        table.add_row(
+            escape(m.name), *(plain(value) for value in values), hardening_text(m.hardening), escape(m.source)
+        )
     console.print(table)
+
+
+def hardening_text(law: Hardening) -> str:
+    """A hardening law in a few words, stresses in MPa."""
+    match law:
+        case LinearHardening():
+            return f"linear {plain(law.modulus_pa / 1e6)}" if law.modulus_pa else "none"
+        case VoceHardening():
+            return f"Voce {plain(law.saturation_pa / 1e6)}, rate {plain(law.rate)}"
+        case TabulatedHardening():
+            strain, stress = law.points[-1]
+            return f"table of {len(law.points)} rows to {plain(stress / 1e6)} at {plain(100 * strain)} %"
 
 
 def _results(histories: list[HistorySummary]) -> Table:
     table = Table("history", "peak von Mises, MPa", "plastic strain, %", "displacement, mm", "MS yield", "MS ultimate",
                   "permanent set, mm")  # fmt: skip
     for history in histories:
-        ended = f" [red](collapse in step {history.collapse.step + 1})[/]" if history.collapse else ""
+        ended = ""
+        if history.collapse:
+            step, carried = history.collapse.step + 1, history.collapse.load_factor
+            ended = f" [red](collapse in step {step}, {carried:.0%} of the load)[/]"
         if not history.steps:
             table.add_row(escape(history.name) + ended)
             continue

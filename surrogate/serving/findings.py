@@ -105,8 +105,8 @@ def _peak_cells(mesh: TetMesh, fields: Fields) -> dict[str, int]:
 def _collapses(fields: Fields) -> list[str]:
     return [
         f"{_histories([history.name])}: plastic collapse during step {history.collapse.step + 1}, with "
-        f"{history.collapse.fraction:.0%} of its load increment carried ({history.collapse.reason}); the results end "
-        "before it"
+        f"{history.collapse.fraction:.0%} of its load increment and {history.collapse.load_factor:.0%} of the "
+        f"history's largest load carried ({history.collapse.reason}); the results end with that state"
         for history in fields.histories
         if history.collapse is not None
     ]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup, escape
 
-from surrogate.serving.summary_schema import Interval, Quantity
+from surrogate.serving.summary_schema import Interval, Quantity, Summary
 
 
 def plain(value: float, digits: int = 4) -> str:
@@ -71,6 +71,22 @@ def relative(value: float | None) -> str:
 def largest(quantities: list[Quantity]) -> Quantity:
     """The quantity of largest value."""
     return max(quantities, key=lambda quantity: quantity.value or 0.0)
+
+
+def balance_text(summary: Summary) -> str | None:
+    """The worst balance of the solved histories, of the reference where the answer itself is predicted."""
+    solved = [h.balance for s in (summary, summary.reference) if s is not None for h in s.histories if h.balance]
+    if not solved:
+        return None
+    energy, reactions = (
+        _worst([getattr(balance, name) for balance in solved]) for name in ("energy_imbalance", "reaction_imbalance")
+    )
+    return f"energy balance {energy}, reactions {reactions}"
+
+
+def _worst(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{max(known):.0e}" if len(known) == len(values) else "not a number"
 
 
 def vector(values: tuple[float, float, float], factor: float = 1.0) -> str:

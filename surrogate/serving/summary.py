@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from surrogate.errors import ProblemError
-from surrogate.fields import Fields, FloatArray, HistoryFields, HistoryScalars
+from surrogate.fields import Collapse, Fields, FloatArray, HistoryFields, HistoryScalars, StepBalance
+from surrogate.physics.balance import worst_balance
 from surrogate.physics.error_norms import HistoryDifference, StepDifference, history_difference
 from surrogate.physics.materials import Material
 from surrogate.physics.peak import peak_step
 from surrogate.physics.problem import Problem
 from surrogate.serving.findings import findings
 from surrogate.serving.summary_schema import (
+    BalanceSummary,
     CollapseSummary,
     DifferenceSummary,
     DomainSummary,
@@ -121,9 +123,29 @@ def _history(history: HistoryFields, case_names: list[str]) -> HistorySummary:
         safety_factor_ultimate=_total(history, "safety_factor_ultimate"),
         permanent_set_m=_total(history, "permanent_set_m"),
         max_residual_von_mises_pa=_total(history, "max_residual_von_mises_pa"),
-        collapse=CollapseSummary(step=collapse.step, fraction=collapse.fraction, reason=collapse.reason)
-        if collapse
-        else None,
+        collapse=_collapse(collapse, case_names) if collapse else None,
+        balance=_balance(history.balance) if history.balance else None,
+    )
+
+
+def _collapse(collapse: Collapse, case_names: list[str]) -> CollapseSummary:
+    return CollapseSummary(
+        step=collapse.step,
+        fraction=collapse.fraction,
+        reason=collapse.reason,
+        factors=dict(zip(case_names, collapse.factors, strict=True)),
+        load_factor=collapse.load_factor,
+    )
+
+
+def _balance(balance: StepBalance) -> BalanceSummary:
+    energy, reaction = worst_balance(balance)
+    return BalanceSummary(
+        external_work_j=float(balance.external_work_j[-1]),
+        elastic_energy_j=float(balance.elastic_energy_j[-1]),
+        plastic_work_j=float(balance.plastic_work_j[-1]),
+        energy_imbalance=_finite(energy),
+        reaction_imbalance=_finite(reaction),
     )
 
 

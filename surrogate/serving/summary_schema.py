@@ -75,11 +75,26 @@ class StepSummary(_Part):
 
 
 class CollapseSummary(_Part):
-    """The step during which plastic collapse was met; the steps end before it."""
+    """The step during which plastic collapse was met, and the last state in equilibrium.
+
+    Where a share of the step was carried, and always in the first step, that state is the last entry of the steps.
+    """
 
     step: int
     fraction: float
     reason: str
+    factors: Annotated[dict[str, float], Field(description="load factors of the last state that was carried")]
+    load_factor: Annotated[float, Field(description="load carried, over the largest of the history as asked")]
+
+
+class BalanceSummary(_Part):
+    """Checks of a solved history: work and energy at its last step, and the worst imbalance of its steps."""
+
+    external_work_j: float
+    elastic_energy_j: float
+    plastic_work_j: float
+    energy_imbalance: Annotated[float | None, Field(description="work less energy less plastic work, over their sum")]
+    reaction_imbalance: Annotated[float | None, Field(description="support forces and moments plus loads, over loads")]
 
 
 class DifferenceSummary(_Part):
@@ -118,6 +133,7 @@ class HistorySummary(_Part):
     permanent_set_m: Quantity
     max_residual_von_mises_pa: Quantity
     collapse: CollapseSummary | None = None
+    balance: BalanceSummary | None = None
     difference: HistoryDifferenceSummary | None = None
 
 

@@ -96,6 +96,19 @@ def test_answers_without_a_common_step_are_not_compared() -> None:
     assert history_difference(stretched(1.0, (0,)), stretched(1.0, (1,)), VOLUME, MESH.cells) is None
 
 
+def test_a_state_in_which_a_history_collapsed_is_not_held_against_the_end_of_its_step() -> None:
+    whole = stretched(1.04)
+    collapsed = replace(stretched(1.0), factors=np.array([[1.0], [0.7]]))
+    found = history_difference(whole, collapsed, VOLUME, MESH.cells)
+    assert found is not None
+    assert found.peak.step == found.last.step == 0
+    assert found.last.stress_rel_l2 == pytest.approx(0.04)
+    # What is left after unloading from 1.0 says nothing of what is left after unloading from 0.7.
+    assert found.permanent_set_rel == math.inf
+    at_once = replace(collapsed, factors=np.array([[0.6], [0.7]]))
+    assert history_difference(whole, at_once, VOLUME, MESH.cells) is None
+
+
 def test_the_peak_step_is_where_plastic_strain_first_reaches_its_maximum() -> None:
     stress = np.array([3.0, 9.0, 5.0, 9.5])
     assert peak_step(scalars(stress, np.array([0.0, 0.01, 0.02, 0.02]))) == 2

@@ -54,6 +54,7 @@ def _predicted(history: HistoryFields) -> HistoryFields:
         scalars_high=_scaled_steps(history.scalars, 1.1),
         totals_low=_scaled_totals(history.totals, 0.9),
         totals_high=_scaled_totals(history.totals, 1.1),
+        balance=None,
     )
 
 

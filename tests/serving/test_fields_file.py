@@ -14,6 +14,7 @@ from surrogate.fields import (
     HistoryFields,
     HistoryScalars,
     ModelIdentity,
+    StepBalance,
     StepScalars,
 )
 from surrogate.geometry.tet_mesh import Face, TetMesh
@@ -53,6 +54,7 @@ def answer() -> Fields:
         totals_low=HistoryScalars(1.0, 2.0, 0.0, 1.0),
         totals_high=HistoryScalars(2.0, 3.0, 0.0, 1.0),
         collapse=Collapse(4, 0.25, "reason", (0.5, 1.25), 0.75),
+        balance=StepBalance(*(generator.random(STEPS) for _ in fields(StepBalance))),
     )
     return Fields(
         method="surrogate",

@@ -3,19 +3,23 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from surrogate.errors import InfrastructureError
 from surrogate.fields import Collapse
 from surrogate.serving import report
 from surrogate.serving.chart import Line, line_chart
+from surrogate.serving.console import print_summary
 from surrogate.serving.report import place_text, write_report
-from surrogate.serving.report_format import margin, plain, scaled
+from surrogate.serving.report_format import balance_text, margin, plain, scaled
 from surrogate.serving.setup_rows import load_rows, support_rows
-from surrogate.serving.summary_schema import Interval, Value
+from surrogate.serving.summary import compare_summary, summarize
+from surrogate.serving.summary_schema import BalanceSummary, Interval, Value
 from tests.serving.answers import beam, beam_predicted, beam_solved
 
 
@@ -100,7 +104,28 @@ def test_a_collapse_has_no_ultimate_margin(tmp_path: Path, monkeypatch: pytest.M
     text = write_report(beam(), answer, tmp_path).read_text()
     assert '<td class="bad">collapse</td>' in text
     assert "margin of safety, ultimate" not in text
-    assert "plastic collapse during step 5" in text
+    assert "plastic collapse during step 5, with 50% of its load increment and 75% of the history" in text
+    assert "(plastic collapse in step 5 at down 1, press 0.5)" in text
+
+
+def test_the_balance_is_one_line_in_the_report_and_in_the_terminal() -> None:
+    summary = compare_summary(beam(), beam_predicted(), beam_solved())
+    line = balance_text(summary)
+    assert line is not None and re.fullmatch(r"energy balance \d+e-\d\d, reactions \d+e-\d\d", line)
+    assert balance_text(summarize(beam(), beam_predicted())) is None
+    console = Console(width=300, record=True, file=StringIO())
+    print_summary(summary, console)
+    assert line in console.export_text()
+    unknown = summary.histories[0].model_copy(
+        update={"balance": BalanceSummary(external_work_j=1, elastic_energy_j=1, plastic_work_j=0,
+                                          energy_imbalance=None, reaction_imbalance=0.0)}
+    )  # fmt: skip
+    broken = balance_text(summary.model_copy(update={"histories": (unknown,), "reference": None}))
+    assert broken == "energy balance not a number, reactions 0e+00"
+
+
+def test_the_report_of_a_solved_answer_shows_its_balance(text: str) -> None:
+    assert "energy balance" in text
 
 
 @pytest.mark.slow

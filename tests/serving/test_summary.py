@@ -92,9 +92,21 @@ def test_a_history_that_carried_no_step_is_told_and_not_lost() -> None:
         collapse=Collapse(0, 0.25, "displacement over a tenth of the size", (0.25, 0.0), 0.25),
     )
     summary = summarize(beam(), replace(beam_solved(), histories=(empty, bend)))
+    assert summary.histories[0].collapse is not None
+    assert summary.histories[0].collapse.factors == {"down": 0.25, "press": 0.0}
     assert summary.histories[0].peak_step is None
     assert summary.histories[0].steps == ()
     assert any("'mild': plastic collapse during step 1, with 25%" in warning for warning in summary.warnings)
+
+
+def test_the_balance_of_a_solved_answer_is_its_worst_step_and_a_predicted_one_has_none() -> None:
+    solved, predicted = summarize(beam(), beam_solved()).histories[1], summarize(beam(), beam_predicted()).histories[1]
+    balance = beam_solved().histories[1].balance
+    assert predicted.balance is None
+    assert solved.balance is not None and balance is not None
+    assert solved.balance.energy_imbalance == balance.energy_imbalance.max() < 1e-6
+    assert solved.balance.reaction_imbalance == balance.reaction_imbalance.max() < 1e-6
+    assert solved.balance.plastic_work_j == balance.plastic_work_j[-1]
 
 
 def test_an_unloaded_part_has_no_safety_factor_in_the_json() -> None:
