@@ -237,7 +237,7 @@ def newmark(
         if step % stored_every == 0 or step == count - 1:
             kept.append(state)
     return Transient(
-        times_s=dt_s * np.arange(count),
+        times_s=dt_s * np.arange(count, dtype=np.float64),
         steps=np.unique([*range(0, count, stored_every), count - 1]).astype(np.int32),
         displacement=system.displacement(np.stack([held.u for held in kept], axis=1)),
         velocity=system.displacement(np.stack([held.v for held in kept], axis=1)),

@@ -1,0 +1,46 @@
+"""Every verification case, in the order of the page."""
+
+from tests.verification import (
+    beams_and_plates,
+    calculix_agreement,
+    element_laws,
+    motion,
+    thick_cylinder,
+    uniaxial_bar,
+)
+from tests.verification.verified import Case
+
+CASES = (
+    Case(element_laws.patch_test_strain),
+    Case(element_laws.patch_test_stress),
+    Case(element_laws.zero_energy_modes),
+    Case(element_laws.symmetry_of_the_stiffness),
+    Case(element_laws.definiteness_of_the_stiffness),
+    Case(element_laws.convergence_in_l2, slow=True),
+    Case(element_laws.convergence_in_energy, slow=True),
+    Case(beams_and_plates.cantilever_deflection),
+    Case(beams_and_plates.hole_largest_concentration),
+    Case(beams_and_plates.hole_smallest_concentration),
+    Case(beams_and_plates.nafems_le1),
+    Case(beams_and_plates.nafems_le10, slow=True),
+    Case(thick_cylinder.lame_hoop_stress),
+    Case(thick_cylinder.lame_displacement),
+    Case(thick_cylinder.first_yield_pressure),
+    Case(thick_cylinder.fully_plastic_pressure),
+    Case(thick_cylinder.residual_hoop_stress),
+    Case(uniaxial_bar.cyclic_bar_linear),
+    Case(uniaxial_bar.cyclic_bar_voce),
+    Case(uniaxial_bar.cyclic_bar_tabulated),
+    Case(calculix_agreement.calculix_elastic, needs_calculix=True),
+    Case(calculix_agreement.calculix_load_unload, needs_calculix=True),
+    Case(calculix_agreement.calculix_tabulated, needs_calculix=True),
+    Case(calculix_agreement.calculix_two_histories, needs_calculix=True),
+    Case(calculix_agreement.calculix_bearing_and_remote, needs_calculix=True),
+    Case(calculix_agreement.calculix_skew_planes, needs_calculix=True),
+    Case(motion.newmark_order),
+    Case(motion.alpha_method_order),
+    Case(motion.newmark_energy),
+    Case(motion.first_bending_frequency),
+    Case(motion.second_bending_frequency),
+    Case(motion.rigid_modes),
+)
