@@ -1,6 +1,7 @@
 """The problem file: what it accepts becomes the problem that is written, what it refuses says why and what to do."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,18 @@ import pytest
 
 from surrogate.errors import InputError, ProblemError, SelectorError
 from surrogate.physics.hardening import Hardening, LinearHardening, TabulatedHardening, VoceHardening
+from surrogate.physics.loads import nodal_forces
 from surrogate.physics.materials import material_named
-from surrogate.physics.problem import Acceleration, BearingForce, Force, Moment, Pressure, RemoteForce, Traction
+from surrogate.physics.problem import (
+    Acceleration,
+    BearingForce,
+    Force,
+    Moment,
+    Pressure,
+    Problem,
+    RemoteForce,
+    Traction,
+)
 from surrogate.physics.problem_file import (
     build_problem,
     load_problem,
@@ -18,8 +29,12 @@ from surrogate.physics.problem_file import (
     read_histories,
     read_problem_file,
 )
-from surrogate.physics.problem_schema import MAX_FACTORS, MAX_HISTORIES, MAX_STEPS, ProblemSpec
+from surrogate.physics.problem_schema import LOAD_KINDS, MAX_FACTORS, MAX_HISTORIES, MAX_STEPS, ProblemSpec
+from surrogate.physics.supports import freedom_basis
+from surrogate.physics.tet_element import gradients_and_volumes
 from tests.physics.meshes import block, full_tube
+
+ROOT = Path(__file__).parents[2]
 
 MESH = block((2, 1, 1))
 LEFT = {"plane": {"normal": [-1, 0, 0], "at": "min"}}
@@ -298,7 +313,24 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_problem_file(tmp_path / "none.toml")
 
 
-def test_a_sample_part_is_loaded_and_named_after_its_file() -> None:
-    problem = load_problem(Path(__file__).parents[2] / "meshes" / "bracket.toml")
-    assert problem.name == "bracket"
-    assert [case.name for case in problem.load_cases] == ["pull", "side"]
+@pytest.fixture(scope="module")
+def bracket() -> Problem:
+    return load_problem(ROOT / "meshes" / "bracket.toml")
+
+
+def test_a_sample_part_is_loaded_and_named_after_its_file(bracket: Problem) -> None:
+    assert bracket.name == "bracket"
+    assert [case.name for case in bracket.load_cases] == ["pull", "side"]
+
+
+def test_the_page_on_the_problem_file_tells_every_load_and_its_example_builds(bracket: Problem, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "problem_file.md").read_text()
+    assert all(f"| `{kind}` |" in page for kind in LOAD_KINDS)
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    problem = build_problem(read_problem_file(written(tmp_path, example)), bracket.mesh)
+    freedom_basis(problem.mesh, problem.supports)
+    volumes = gradients_and_volumes(problem.mesh.points, problem.mesh.cells)[1]
+    pin, boom = nodal_forces(problem.load_cases, problem.mesh, problem.material.density_kg_m3, volumes)
+    np.testing.assert_allclose(pin.sum(axis=0), [0.0, 3000.0, 2000.0], atol=1e-10 * 3600)
+    weight = 9.81 * problem.material.density_kg_m3 * volumes.sum()
+    np.testing.assert_allclose(boom.sum(axis=0), [0.0, 200.0, -500.0 - weight], atol=1e-10 * np.abs(boom).sum())
