@@ -9,6 +9,7 @@ from surrogate.data.boss_family import FLANGED_BOSS
 from surrogate.data.bracket_family import L_BRACKET
 from surrogate.data.channel_clip_family import CHANNEL_CLIP
 from surrogate.data.clevis_family import CLEVIS
+from surrogate.data.dovetail_family import DOVETAIL_ROOT
 from surrogate.data.elbow_family import PIPE_ELBOW
 from surrogate.data.engine_bracket_family import ENGINE_BRACKET
 from surrogate.data.gear_disc_family import GEAR_DISC
@@ -38,6 +39,7 @@ FAMILIES: tuple[PartFamily, ...] = (
     HOUSING_CORNER,
     ENGINE_BRACKET,
     GEAR_DISC,
+    DOVETAIL_ROOT,
 )
 MESHING_SECONDS = 60.0
 MESHING_BYTES = 4 * 2**30

@@ -236,3 +236,31 @@ def within(axis: Axis, low: float, high: float, kind: str, tolerance: float) -> 
     return lambda surface: (
         surface.kind == kind and surface.low[i] > low - tolerance and surface.high[i] < high + tolerance
     )
+
+
+def rounded_edges(volume: int, edges: Sequence[int], radius: float, shares: Sequence[float] = (1.0, 0.6, 0.35)) -> int:
+    """Rounds edges of a synchronised solid with the largest of some radii that OpenCASCADE accepts.
+
+    Args:
+        volume: tag of the solid.
+        edges: tags of its edges.
+        radius: wanted, m.
+        shares: of the radius, tried in order.
+
+    Returns:
+        Tag of the rounded solid; the solid itself, with its edges sharp, if every radius is refused.
+    """
+    import gmsh
+
+    occ = gmsh.model.occ
+    for share in shares if edges else ():
+        try:
+            # A refused fillet would take the solid along if it were asked to replace it.
+            made = [tag for dimension, tag in occ.fillet([volume], edges, [share * radius], False) if dimension == 3]
+        except Exception:  # gmsh raises plain Exception for what OpenCASCADE refuses
+            continue
+        if len(made) == 1 and occ.getMass(3, made[0]) > 0:
+            occ.remove([(3, volume)], recursive=True)
+            return made[0]
+        occ.remove([(3, tag) for tag in made], recursive=True)
+    return volume
