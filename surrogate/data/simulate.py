@@ -102,7 +102,7 @@ def simulate(
         "back_substitutions": float(counter.solved),
         **{f"rejected: {reason}": float(count) for reason, count in rejected.items()},
     }
-    simulation = _simulation(family, seed, problem, anchor, kept, statistics)
+    simulation = make_simulation(family.name, seed, problem, anchor, kept, statistics)
     ended = time.perf_counter()
     stages = {"mesh": meshed - started, "draw": drawn - meshed, "solve": solved - drawn, "gather": ended - solved}
     return replace(simulation, coarse=coarse, coarse_failure=coarse_failure, seconds=stages)
@@ -176,14 +176,24 @@ def _answers(
         return [answer for history in histories for answer in _answers(anchor, (history,), settings)]
 
 
-def _simulation(
-    family: PartFamily,
+def make_simulation(
+    family: str,
     seed: int,
     problem: Problem,
     anchor: ElasticAnchor,
     kept: list[tuple[LoadHistory, HistoryFields]],
     statistics: dict[str, float],
 ) -> Simulation:
+    """What is stored of the answers to a part's histories.
+
+    Args:
+        family: name of the part's family.
+        seed: of the sample.
+        problem: whose histories are replaced by the answered ones.
+        anchor: elastic answer to its load cases.
+        kept: histories with every step stored; the balance of one that has none is NaN.
+        statistics: what else is to be known of it.
+    """
     answers = [answer for _, answer in kept]
     equivalent = np.stack([answer.equivalent_plastic_strain for answer in answers])  # [H, T, C, Q]
     equivalent = equivalent.reshape(*equivalent.shape[:2], -1)
@@ -195,7 +205,7 @@ def _simulation(
     elastic_displacement, elastic_stress = _stored_anchor(anchor)
     inelastic, scale = _inelastic_displacement(kept, elastic_displacement)
     return Simulation(
-        family=family.name,
+        family=family,
         seed=seed,
         problem=replace(problem, load_histories=tuple(history for history, _ in kept)),
         elastic_displacement=elastic_displacement,
@@ -237,9 +247,12 @@ def _inelastic_displacement(
 
 
 def _balance(answers: list[HistoryFields]) -> StepBalance:
-    balances = [answer.balance for answer in answers]
-    assert all(balance is not None for balance in balances), "the solver balances every history"
+    balances = [answer.balance or _unknown_balance(len(answer.factors)) for answer in answers]
     return StepBalance(*(np.stack([getattr(b, entry.name) for b in balances]) for entry in fields(StepBalance)))
+
+
+def _unknown_balance(steps: int) -> StepBalance:
+    return StepBalance(*(np.full(steps, np.nan) for _ in fields(StepBalance)))
 
 
 def _single(array: FloatArray) -> SingleArray:

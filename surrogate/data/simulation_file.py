@@ -59,7 +59,7 @@ class Simulation:
         plastic_strain: at those [H, T, P, 6], engineering shear.
         equivalent_plastic_strain: at those [H, T, P].
         scalars: arrays [H, T] (`peak_at_m` [H, T, 3]).
-        balance: arrays [H, T].
+        balance: arrays [H, T]; NaN for results that were not solved here.
         cell_von_mises: largest von Mises stress of each cell over the yield strength [H, T, C].
         statistics: back-substitutions, and counts of rejected histories ("rejected: reason").
         versions: of the package and of what its numbers depend on.
