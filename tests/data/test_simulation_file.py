@@ -56,6 +56,7 @@ def _assert_same(first: Simulation, second: Simulation) -> None:
         assert np.array_equal(getattr(first.balance, field.name), getattr(second.balance, field.name)), field.name
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_whatever_the_worker_did_before(tmp_path: Path) -> None:
     files = []
     for name, seeds in (("fresh", [SEED]), ("used", [SEED + 1, SEED])):
@@ -157,6 +158,7 @@ def test_load_cases_and_histories_are_scaled_to_yield() -> None:
         assert level >= ranges.peak_level[0] * (1 - 1e-9) or held
 
 
+@pytest.mark.slow
 def test_a_part_that_collapses_under_every_history_is_rejected() -> None:
     beyond = SamplingRange(peak_level=(40.0, 50.0), highest_point=1e3, bulk_level=1e3)
     with pytest.raises(RejectedSampleError, match=r"collapsed|not converged"):
