@@ -14,7 +14,7 @@ PAGE = Path(__file__).with_name("verification.md")
 
 
 def _processor_seconds() -> float:
-    """Seconds of one core spent so far, those of CalculiX and gmsh included: other work on the machine does not count."""
+    """Seconds of one core spent so far, CalculiX and gmsh included; other work on the machine does not count."""
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
 

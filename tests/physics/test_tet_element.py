@@ -1,8 +1,7 @@
-"""Laws of the ten-node tetrahedron; round-off only, so 1e-10 of the quantity at hand."""
+"""Laws of the ten-node tetrahedron; round-off only, so 1e-10 of the quantity at hand. Patch tests: tests/verification."""
 
 import numpy as np
 import pytest
-from scipy.sparse.linalg import eigsh, spsolve
 
 from surrogate.errors import GeometryError
 from surrogate.fields import FloatArray
@@ -16,7 +15,7 @@ from surrogate.physics.tet_element import (
     shape_functions,
     strain_matrices,
 )
-from tests.physics.meshes import STEEL, block, distorted_block, gmsh_block, quarter_tube
+from tests.physics.meshes import STEEL, block, distorted_block, quarter_tube
 
 LAMBDA, SHEAR = STEEL.lame_lambda_pa, STEEL.shear_modulus_pa
 
@@ -65,16 +64,6 @@ def test_every_element_matrix_is_symmetric_with_six_zero_energy_modes_and_no_neg
             assert np.abs(matrix @ rigid_motions(mesh.points[cell])).max() < 1e-10 * np.abs(matrix).max()
 
 
-def test_a_whole_part_has_exactly_six_zero_energy_modes() -> None:
-    mesh = distorted_block((2, 2, 2))
-    matrices = element_matrices(mesh).reshape(-1, 10, 3, 10, 3)
-    stiffness = StiffnessPattern(mesh.cells, len(mesh.points)).assemble(matrices).toarray()
-    values = np.linalg.eigvalsh(stiffness)
-    assert (np.abs(values[:6]) < 1e-10 * values[-1]).all()
-    assert values[6] > 1e-5 * values[-1]
-    assert np.abs(stiffness - stiffness.T).max() < 1e-10 * np.abs(stiffness).max()
-
-
 def test_the_stiffness_agrees_with_the_strain_operator() -> None:
     # Two routes to the internal force of a displacement: K u, and B^T D B u.
     mesh = quarter_tube(1, 3, 1, 1.0, 2.0, 1.0)
@@ -88,37 +77,6 @@ def test_the_stiffness_agrees_with_the_strain_operator() -> None:
     np.testing.assert_allclose(internal, direct, atol=1e-12 * np.abs(direct).max() * len(direct))
     local = np.einsum("cqsai,cai->cqs", strain_matrices(gradients), displacement.reshape(-1, 3)[mesh.cells])
     np.testing.assert_allclose(local.reshape(-1, 6).T.ravel(), operator @ displacement, atol=1e-11)
-
-
-@pytest.mark.parametrize("source", ["random", "gmsh"])
-def test_patch_test_a_linear_displacement_on_the_boundary_gives_one_strain_inside(source: str) -> None:
-    # The inner points move by equilibrium alone; straight-edged cells reproduce a constant stress to round-off.
-    mesh = distorted_block((4, 4, 4)) if source == "random" else gmsh_block()
-    gradients, volumes = gradients_and_volumes(mesh.points, mesh.cells)
-    matrices = elastic_matrices(gradients, volumes, LAMBDA, SHEAR)
-    stiffness = StiffnessPattern(mesh.cells, len(mesh.points)).assemble(matrices)
-    gradient = np.array([[1.0, 0.3, -0.2], [0.1, -0.7, 0.5], [0.4, 0.2, 0.6]]) * 1e-3
-    exact = mesh.points @ gradient.T
-    outer = np.zeros(len(mesh.points), bool)
-    outer[mesh.triangles] = True
-    held = np.repeat(outer, 3)
-    assert (~held).sum() > 100
-    displacement = exact.ravel().copy()
-    displacement[~held] = spsolve(stiffness[~held][:, ~held].tocsc(), -stiffness[~held][:, held] @ displacement[held])
-    np.testing.assert_allclose(displacement, exact.ravel(), atol=1e-10 * np.abs(exact).max())
-    strain = (strain_operator(gradients, mesh.cells, len(mesh.points)) @ displacement).reshape(6, -1)
-    total = gradient + gradient.T
-    expected = np.array([*np.diag(gradient), total[0, 1], total[1, 2], total[2, 0]])
-    np.testing.assert_allclose(strain, np.tile(expected[:, None], strain.shape[1]), atol=1e-10 * 1e-3)
-
-
-def test_the_stiffness_of_a_held_part_is_positive_definite() -> None:
-    mesh = distorted_block((2, 2, 2))
-    matrices = element_matrices(mesh).reshape(-1, 10, 3, 10, 3)
-    stiffness = StiffnessPattern(mesh.cells, len(mesh.points)).assemble(matrices)
-    free = np.repeat(mesh.points[:, 0] > 1e-9, 3)
-    held = stiffness[free][:, free].tocsc()
-    assert eigsh(held, k=1, sigma=0, return_eigenvectors=False)[0] > 0
 
 
 def test_some_cells_assemble_to_their_share_of_the_whole() -> None:
