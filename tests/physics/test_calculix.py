@@ -1,4 +1,4 @@
-"""CalculiX behind our signature: its points, storage, collapse, deck and errors. tests/verification compares the answers.
+"""CalculiX behind our signature: points, storage, collapse, deck, errors. tests/verification compares the answers.
 
 It prints seven digits, so 1e-5 leaves room for the round-off of differences; both are iterated tighter than that.
 """

@@ -1,4 +1,7 @@
-"""Laws of the elastoplastic solver: closed forms, collapse, independence of how it is iterated, rotations, storage."""
+"""Laws of the elastoplastic solver: perfect plasticity, collapse, independence of the iteration, rotations, storage.
+
+The cyclic bar and the thick cylinder are in tests/verification.
+"""
 
 from dataclasses import replace
 
@@ -69,7 +72,7 @@ def assert_same(actual: HistoryFields, expected: HistoryFields, bar_: float) -> 
     assert relative(actual.equivalent_plastic_strain, expected.equivalent_plastic_strain) < 10 * bar_
 
 
-# ---- closed forms
+# ---- perfect plasticity
 
 
 def test_without_hardening_the_stress_stays_at_yield_and_the_bar_holds_just_below_it() -> None:

@@ -1,4 +1,7 @@
-"""Laws of the ten-node tetrahedron; round-off only, so 1e-10 of the quantity at hand. Patch tests: tests/verification."""
+"""Laws of the ten-node tetrahedron; round-off only, so 1e-10 of the quantity at hand.
+
+The patch tests and the modes of a whole part are in tests/verification.
+"""
 
 import numpy as np
 import pytest
