@@ -123,19 +123,6 @@ def full_tube(radial: int, around: int, through: int, inner: float, outer: float
     return quadratic(corners, cells, _bend(inner, outer, length, 2 * np.pi), period=1.0)
 
 
-def elliptic_membrane(radial: int, around: int, through: int, thickness: float) -> TetMesh:
-    """NAFEMS LE1: quarter of a plate between the ellipses (2, 1) and (3.25, 2.75)."""
-    inner, outer = np.array([2.0, 1.0]), np.array([3.25, 2.75])
-
-    def mapping(x: FloatArray) -> FloatArray:
-        angle = x[:, 1] * np.pi / 2
-        direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        share = x[:, :1] ** 1.3
-        return np.concatenate([direction * ((1 - share) * inner + share * outer), thickness * x[:, 2:]], axis=1)
-
-    return block((radial, around, through), mapping=mapping)
-
-
 def gmsh_block() -> TetMesh:
     """An unstructured mesh of a block of 1 x 0.8 x 0.6 m, finer at one corner."""
     with TemporaryDirectory() as folder:
