@@ -96,7 +96,7 @@ Report = Callable[[CampaignProgress], None]
 
 
 # Means over stored parts of the families, measured: the mesh with its elastic answers, a step of a history, a pair.
-_PART_BYTES, _STEP_BYTES, _COARSE_BYTES = 560_000, 14_500, 100_000
+_PART_BYTES, _STEP_BYTES, _COARSE_BYTES = 640_000, 16_700, 100_000
 
 
 def expected_bytes(config: CampaignConfig) -> int:

@@ -50,7 +50,7 @@ def mesh_to_target(thickness: float, generator: np.random.Generator, target: Mes
         target: the range to draw from.
 
     Raises:
-        GeometryError: the count is far out of the range after all attempts.
+        GeometryError: no mesh, or the count is far out of the range after all attempts.
     """
     wanted = log_uniform(generator, target.fewest, target.most)
     factor = _first_factor(thickness, wanted)
@@ -76,7 +76,7 @@ def mesh_coarser(thickness: float, factor: float, target: MeshTarget) -> None:
     """Meshes the same solid again with elements `coarsening` times as large as at a size factor.
 
     Raises:
-        GeometryError: a folded cell.
+        GeometryError: no mesh, or a folded cell.
     """
     import gmsh
 
@@ -88,7 +88,7 @@ def mesh_coarser(thickness: float, factor: float, target: MeshTarget) -> None:
         try:
             _generate(thickness, factor * target.coarsening, around, target)
             _make_quadratic()
-        except Exception:  # gmsh raises nothing narrower
+        except GeometryError:
             if circle_points == 7:
                 raise
         else:
@@ -108,6 +108,11 @@ def _first_factor(thickness: float, wanted: float) -> float:
 
 
 def _generate(thickness: float, factor: float, around_circle: float, target: MeshTarget) -> None:
+    """Meshes with four-node tetrahedra.
+
+    Raises:
+        GeometryError: gmsh cannot mesh the solid with this element size.
+    """
     import gmsh
 
     settings = {
@@ -119,7 +124,10 @@ def _generate(thickness: float, factor: float, around_circle: float, target: Mes
     for name, value in settings.items():
         gmsh.option.setNumber(name, value)
     gmsh.model.mesh.clear()
-    gmsh.model.mesh.generate(3)
+    try:
+        gmsh.model.mesh.generate(3)
+    except Exception as error:  # gmsh raises nothing narrower
+        raise GeometryError(f"gmsh: {error}; draw again") from error
 
 
 def quadratic_point_count() -> int:
