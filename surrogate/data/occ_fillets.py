@@ -1,115 +1,13 @@
-"""Fillets on the re-entrant edges of a built solid, and the outlines of lugs.
+"""Rounded shapes for the families' builders: lugs, arcs in outlines, blocks with rounded corners.
 
 Only called inside the meshing subprocess, like `occ_shapes`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from surrogate.data.occ_shapes import Plane
-from surrogate.errors import GeometryError
-
-SHARP_ANGLE = np.radians(20.0)
-RADIUS_SHARES = (1.0, 0.6, 0.35)
-
-
-@dataclass(frozen=True)
-class Edge:
-    """One CAD edge: gmsh's tag, a point in its middle, its bounding box, m."""
-
-    tag: int
-    middle: tuple[float, float, float]
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
-
-
-def fillet_reentrant(
-    volume: int,
-    radius: float,
-    chosen: Callable[[Edge], bool] = lambda edge: True,
-    shares: Sequence[float] = RADIUS_SHARES,
-) -> int:
-    """Rounds the sharp edges at which a solid is re-entrant.
-
-    Args:
-        volume: tag of the only volume of the model.
-        radius: of the fillet, m.
-        chosen: which of the re-entrant edges; all by default.
-        shares: of the radius, tried in order, since OpenCASCADE refuses a fillet that does not fit.
-
-    Returns:
-        Tag of the rounded volume; the same one if no edge is sharp.
-
-    Raises:
-        GeometryError: OpenCASCADE refused every radius.
-    """
-    import gmsh
-
-    gmsh.model.occ.synchronize()
-    edges = [edge.tag for edge in reentrant_edges(volume, 0.02 * radius) if chosen(edge)]
-    if not edges:
-        return volume
-    for share in shares:
-        try:
-            made = gmsh.model.occ.fillet([volume], edges, [radius * share])
-        except Exception:  # gmsh raises plain Exception for what OpenCASCADE refuses
-            continue
-        volumes = [tag for dimension, tag in made if dimension == 3]
-        if len(volumes) == 1:
-            return volumes[0]
-    raise GeometryError(f"OpenCASCADE made no fillet of {radius:.3g} m or less on {len(edges)} edges; draw again")
-
-
-def reentrant_edges(volume: int, step: float) -> tuple[Edge, ...]:
-    """The sharp edges of a synchronised volume that have material on more than half of their surroundings.
-
-    With outward normals n1, n2 of the two faces, the direction n1 - n2 points into the solid at a re-entrant edge
-    and out of it at a convex one.
-
-    Args:
-        volume: tag.
-        step: how far from the edge the solid is probed, m; small against every feature.
-    """
-    import gmsh
-
-    found = []
-    for _, tag in gmsh.model.getBoundary([(3, volume)], combined=False, oriented=False):
-        found += [abs(curve) for _, curve in gmsh.model.getBoundary([(2, tag)], combined=False, oriented=False)]
-    edges = []
-    for curve in sorted(set(found)):
-        faces, _ = gmsh.model.getAdjacencies(1, curve)
-        if len(faces) != 2:
-            continue  # the seam of a closed face
-        low, high = gmsh.model.getParametrizationBounds(1, curve)
-        middle = np.array(gmsh.model.getValue(1, curve, [0.5 * (low[0] + high[0])]))
-        first, second = (_outward(volume, int(face), middle, step) for face in faces)
-        if np.arccos(np.clip(first @ second, -1, 1)) < SHARP_ANGLE:
-            continue
-        if gmsh.model.isInside(3, volume, (middle + step * (first - second)).tolist()):
-            bounds = gmsh.model.occ.getBoundingBox(1, curve)
-            x, y, z = middle.tolist()
-            edges.append(Edge(curve, (x, y, z), bounds[:3], bounds[3:]))
-    return tuple(edges)
-
-
-def _outward(volume: int, face: int, point: np.ndarray, step: float) -> np.ndarray:
-    """Unit normal of a face at a point of it, out of the volume."""
-    import gmsh
-
-    normal = np.array(gmsh.model.getNormal(face, gmsh.model.getParametrization(2, face, point.tolist())))
-    low, high = gmsh.model.getParametrizationBounds(2, face)
-    parameters = gmsh.model.getParametrization(2, face, point.tolist())
-    # A little inwards of the face, where both sides are told apart safely.
-    for share in (0.02, 0.1, 0.3):
-        inner = parameters + share * (0.5 * (np.array(low) + np.array(high)) - parameters)
-        place = np.array(gmsh.model.getValue(2, face, inner.tolist()))
-        there = np.array(gmsh.model.getNormal(face, inner.tolist()))
-        ahead, behind = (gmsh.model.isInside(3, volume, (place + sign * step * there).tolist()) for sign in (1, -1))
-        if bool(ahead) != bool(behind):
-            return -normal if ahead else normal
-    return normal
 
 
 def lug_corner(foot: tuple[float, float], centre_height: float, radius: float) -> tuple[float, float, float]:
