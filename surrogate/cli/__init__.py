@@ -7,6 +7,7 @@ Results go to standard output, progress and errors to standard error. Exit codes
 import typer
 
 from surrogate.cli.answering import compare, mesh, predict, solve
+from surrogate.cli.importing import check, import_data
 from surrogate.cli.model_making import calibrate, campaign, evaluate, publish, train
 from surrogate.cli.operating import materials, models, serve
 
@@ -24,3 +25,5 @@ for _verb in (
     serve, materials, models,
 ):  # fmt: skip
     app.command()(_verb)
+app.command("import")(import_data)
+app.command("check")(check)

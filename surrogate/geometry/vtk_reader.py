@@ -94,3 +94,20 @@ def _read_grid(file: Path, kind: str) -> vtkUnstructuredGrid:
     if messages:
         raise GeometryError("VTK cannot read it; it is damaged, cut off, or no unstructured grid; export it again")
     return reader.GetOutput()
+
+
+def read_point_vectors(file: Path, name: str) -> tuple[FloatArray, FloatArray]:
+    """Points [N, 3] and one vector field at them [N, 3] of a VTU file.
+
+    Raises:
+        GeometryError: damaged, or it has no such field; the message names those it has.
+    """
+    grid = _read_grid(file, "vtu")
+    data = grid.GetPointData()
+    names = [data.GetArrayName(index) for index in range(data.GetNumberOfArrays())]
+    if name not in names:
+        raise GeometryError(f"{file.name} has no point field {name!r}; its point fields: {', '.join(names) or 'none'}")
+    points, vectors = (_array(held).astype(np.float64) for held in (grid.GetPoints().GetData(), data.GetArray(name)))
+    if vectors.shape != points.shape or not np.isfinite(vectors).all():
+        raise GeometryError(f"{name!r} of {file.name} is no finite vector a point; give the displacement's name")
+    return points, vectors
