@@ -19,11 +19,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _verb in (
-    mesh, solve, predict, compare,
-    campaign, train, evaluate, calibrate, publish,
-    serve, materials, models,
-):  # fmt: skip
-    app.command()(_verb)
-app.command("import")(import_data)
-app.command("check")(check)
+_VERBS = {
+    "mesh": mesh, "solve": solve, "predict": predict, "compare": compare,
+    "campaign": campaign, "import": import_data, "check": check,
+    "train": train, "evaluate": evaluate, "calibrate": calibrate, "publish": publish,
+    "serve": serve, "materials": materials, "models": models,
+}  # fmt: skip
+for _name, _verb in _VERBS.items():
+    app.command(_name)(_verb)
