@@ -51,6 +51,7 @@ class CheckReport:
         worst_imbalance: largest over all steps.
         worst_energy: largest energy imbalance.
         worst_reaction: largest reaction imbalance.
+        worst_foreign: largest imbalance, in the energy norm, of what another program solved.
         duplicates: groups of files that hold the same mesh.
         split_counts: simulations by split.
     """
@@ -62,6 +63,7 @@ class CheckReport:
     worst_imbalance: float
     worst_energy: float
     worst_reaction: float
+    worst_foreign: float
     duplicates: tuple[tuple[str, ...], ...]
     split_counts: dict[str, int]
 
@@ -89,7 +91,7 @@ def check_dataset(
     meshes: dict[str, list[str]] = {}
     splits: Counter[str] = Counter()
     counts = np.zeros(2, dtype=int)
-    worst = np.zeros(3)
+    worst, foreign = np.zeros(3), 0.0
     for number, entry in enumerate(entries):
         progress(number / len(entries))
         try:
@@ -102,7 +104,9 @@ def check_dataset(
         splits[split_of(entry.family, entry.seed)] += 1
         factors = [history.factors for history in simulation.problem.load_histories]
         counts += [len(factors), sum(map(len, factors))]
-        if IMPORTED not in simulation.statistics:
+        if IMPORTED in simulation.statistics:
+            foreign = max(foreign, simulation.statistics[IMBALANCE])
+        else:
             worst = np.maximum(worst, _imbalances(simulation))
     return CheckReport(
         simulations=sum(splits.values()),
@@ -112,6 +116,7 @@ def check_dataset(
         worst_imbalance=float(worst[0]),
         worst_energy=float(worst[1]),
         worst_reaction=float(worst[2]),
+        worst_foreign=foreign,
         duplicates=tuple(tuple(names) for names in meshes.values() if len(names) > 1),
         split_counts=dict(splits),
     )
@@ -174,10 +179,11 @@ def _support_motion(simulation: Simulation) -> float:
 def check_lines(report: CheckReport) -> str:
     """The report for people."""
     splits = ", ".join(f"{count} {name}" for name, count in sorted(report.split_counts.items()))
+    foreign = f"; imported, in energy norm {report.worst_foreign:.1e}" if report.worst_foreign else ""
     lines = [
         f"{report.simulations} simulations ({splits}), {report.histories} histories, {report.steps} steps",
         f"worst imbalance: forces {report.worst_imbalance:.1e}, energy {report.worst_energy:.1e}, reactions "
-        f"{report.worst_reaction:.1e}",
+        f"{report.worst_reaction:.1e}{foreign}",
         *(f"same mesh: {', '.join(names)}" for names in report.duplicates),
         *report.failures,
     ]

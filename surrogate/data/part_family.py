@@ -9,8 +9,8 @@ import numpy as np
 from surrogate.physics.problem import Direction
 
 Parameters = Mapping[str, float]
-# What is drawn on the faces: a total force spread evenly, a force per area, a pressure, a force on a hole's wall across its
-# axis, a force acting at a point away from the faces, a moment without a force.
+# What is drawn on the faces: a total force spread evenly, a force per area, a pressure, a force on a hole's wall across
+# its axis, a force acting at a point away from the faces, a moment without a force.
 LoadKind = Literal["force", "traction", "pressure", "bearing", "remote", "moment"]
 FULLY_FIXED: tuple[Direction, ...] = ("x", "y", "z")
 SMALLEST_PART_M = 0.01
