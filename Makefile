@@ -17,7 +17,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
     libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap
 
-.PHONY: help demo test test-fast lint format verification readme-figures notebooks parts wheel clean distclean \
+.PHONY: help demo test test-fast lint format verification readme-figures dataset-card notebooks parts wheel clean distclean \
     python system-packages
 
 help: ## list the targets
@@ -46,6 +46,9 @@ verification: $(INSTALLED) ## hold the reference solver to its laws and benchmar
 
 readme-figures: $(INSTALLED) ## measure again the README's picture and table
 	OMP_NUM_THREADS=2 $(BIN)/python docs/readme_figures.py
+
+dataset-card: $(INSTALLED) ## check the simulations in DATA=DIRECTORY and write docs/dataset.md
+	OMP_NUM_THREADS=1 $(BIN)/python docs/dataset_card.py $(DATA)
 
 notebooks: $(INSTALLED) ## run the notebooks and store their outputs
 	$(BIN)/python notebooks/run_notebooks.py
