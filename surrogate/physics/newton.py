@@ -78,17 +78,21 @@ def modified_newton(
     unknowns = guess.copy()
     count = unknowns.shape[1]
     accelerators = [Anderson() for _ in range(count)]
-    stress = np.empty_like(before.plastic_strain)
-    after = PlasticState(np.empty_like(before.plastic_strain), np.empty_like(before.equivalent))
+    stress, after = before.plastic_strain, before
     residual = np.full(count, np.inf)
     active = np.arange(count)
     for iteration in range(settings.modified_iterations + 1):
-        state = PlasticState(before.plastic_strain[:, :, active], before.equivalent[:, active])
-        mapped = return_map(system.strain(unknowns[:, active]), state, system.material)
-        imbalance = forces[:, active] - system.internal_force(mapped.stress)
-        stress[:, :, active] = mapped.stress
-        after.plastic_strain[:, :, active] = mapped.state.plastic_strain
-        after.equivalent[:, active] = mapped.state.equivalent
+        # A slice does not copy, and all histories go on in most iterations.
+        chosen = slice(None) if active.size == count else active
+        state = PlasticState(before.plastic_strain[:, :, chosen], before.equivalent[:, chosen])
+        mapped = return_map(system.strain(unknowns[:, chosen]), state, system.material)
+        imbalance = forces[:, chosen] - system.internal_force(mapped.stress)
+        if active.size == count:
+            stress, after = mapped.stress, mapped.state
+        else:
+            stress[:, :, active] = mapped.stress
+            after.plastic_strain[:, :, active] = mapped.state.plastic_strain
+            after.equivalent[:, active] = mapped.state.equivalent
         residual[active] = np.linalg.norm(imbalance, axis=0) / references[active]
         going = np.flatnonzero((residual[active] > settings.tolerance) & (residual[active] < 1e3))
         if not going.size or iteration == settings.modified_iterations:

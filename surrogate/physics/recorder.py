@@ -4,17 +4,21 @@ Shape letters: N points, C cells, P = 4 C quadrature points, T steps, K load cas
 """
 
 from dataclasses import dataclass, fields
+from itertools import combinations_with_replacement
 
 import numpy as np
 
 from surrogate.fields import Collapse, FloatArray, HistoryFields, HistoryScalars, StepScalars
 from surrogate.physics.balance import HistoryBalance, Resultants
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
-from surrogate.physics.invariants import to_last, von_mises
+from surrogate.physics.invariants import deviator, to_last, von_mises
 from surrogate.physics.peak import is_new_peak
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_functions
+
+# Points times steps whose elastic stress is held at once, to bound memory.
+_CHUNK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def history_scalars(
         last_factors: its load factors [K]; None for those of the last step.
     """
     system = anchor.system
-    elastic_peak = max(float(von_mises(anchor.stress @ step).max()) for step in factors)
+    elastic_peak = elastic_peak_von_mises(anchor, factors)
     removed = factors[-1] if last_factors is None else last_factors
     set_unknowns = last.unknowns - anchor.unknowns @ removed
     residual_stress = last.stress - anchor.stress @ removed
@@ -101,6 +105,22 @@ def history_scalars(
         permanent_set_m=float(permanent) if yielded else 0.0,
         max_residual_von_mises_pa=float(von_mises(residual_stress).max()) if yielded else 0.0,
     )
+
+
+def elastic_peak_von_mises(anchor: ElasticAnchor, factors: FloatArray) -> float:
+    """Largest von Mises stress of the elastic answers to load factors [T, K], Pa.
+
+    Its square is a quadratic form in the factors at each point, found once for all steps.
+    """
+    shape = deviator(anchor.stress)  # [6, P, K]
+    shape[3:] *= np.sqrt(2.0)
+    pairs = list(combinations_with_replacement(range(factors.shape[1]), 2))
+    form = [np.einsum("ip,ip->p", shape[..., k], shape[..., m]) * (1 if k == m else 2) for k, m in pairs]
+    products = np.stack([factors[:, k] * factors[:, m] for k, m in pairs], axis=1)  # [T, pairs]
+    largest, rows = 0.0, max(1, _CHUNK // len(form[0]))
+    for first in range(0, len(products), rows):
+        largest = max(largest, float((products[first : first + rows] @ np.stack(form)).max()))
+    return float(np.sqrt(1.5 * largest))
 
 
 class HistoryRecorder:

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from surrogate.physics.elastic import build_elastic_system
-from surrogate.physics.problem import Support
-from surrogate.physics.recorder import quadrature_points, weighted_quantile
-from tests.physics.meshes import LEFT, STEEL, distorted_block
+from surrogate.physics.elastic import build_elastic_system, elastic_anchor
+from surrogate.physics.invariants import von_mises
+from surrogate.physics.problem import LoadCase, LoadHistory, Pressure, Problem, Support, Traction
+from surrogate.physics.recorder import elastic_peak_von_mises, quadrature_points, weighted_quantile
+from tests.physics.meshes import LEFT, RIGHT, STEEL, TOP, distorted_block
 
 
 def test_a_quantile_splits_the_weight_not_the_count() -> None:
@@ -26,3 +27,17 @@ def test_quadrature_points_integrate_positions() -> None:
     system = build_elastic_system(distorted_block((2, 2, 2), (1.0, 2.0, 3.0)), STEEL, (Support(LEFT),))
     centre = system.volumes.ravel() @ quadrature_points(system) / 6.0
     np.testing.assert_allclose(centre, [0.5, 1.0, 1.5], rtol=1e-12)
+
+
+def test_the_elastic_peak_is_the_largest_over_the_steps_taken_one_by_one() -> None:
+    cases = (
+        LoadCase("pull", (Traction(RIGHT, (1e6, 2e6, 0.0)),)),
+        LoadCase("press", (Pressure(TOP, 1e6),)),
+        LoadCase("shear", (Traction(TOP, (0.0, 1e6, 0.0)),)),
+    )
+    factors = np.random.default_rng(0).normal(size=(12, 3))
+    mesh = distorted_block((2, 2, 2), (1.0, 2.0, 3.0))
+    anchor = elastic_anchor(Problem(mesh, STEEL, (Support(LEFT),), cases, (LoadHistory("any", factors),)))
+    for rows in (factors, factors[:1], 0 * factors):
+        expected = max(float(von_mises(anchor.stress @ step).max()) for step in rows)
+        assert elastic_peak_von_mises(anchor, rows) == pytest.approx(expected, rel=1e-12)
