@@ -157,15 +157,21 @@ def solve_load_cases(problem: Problem, system: ElasticSystem) -> ElasticAnchor:
     return ElasticAnchor(system, forces, unknowns, strain, elastic_stress(strain, problem.material))
 
 
-class _SystemCache:
-    """Keeps the most recently used systems under a byte limit."""
+class SystemCache:
+    """Keeps the most recently used systems under a byte limit; the last one is kept whatever its size."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._held: OrderedDict[tuple[str, Material, tuple[Support, ...]], ElasticSystem] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory of all systems kept, bytes."""
+        return sum(system.size_bytes for system in self._held.values())
+
     def get(self, problem: Problem) -> ElasticSystem:
+        """The system of a problem's held part, built where it is not kept."""
         key = (problem.mesh.content_hash, problem.material, problem.supports)
         with self._lock:
             if key in self._held:
@@ -174,12 +180,13 @@ class _SystemCache:
         system = build_elastic_system(problem.mesh, problem.material, problem.supports)
         with self._lock:
             self._held[key] = system
-            while len(self._held) > 1 and sum(s.size_bytes for s in self._held.values()) > self._limit:
+            self._held.move_to_end(key)
+            while len(self._held) > 1 and self.held_bytes > self._limit:
                 self._held.popitem(last=False)
         return system
 
 
-_CACHE = _SystemCache(limit_bytes=1_000_000_000)
+_CACHE = SystemCache(limit_bytes=1_000_000_000)
 
 
 def elastic_anchor(problem: Problem) -> ElasticAnchor:

@@ -16,9 +16,10 @@ import scipy.sparse as sp
 from surrogate.errors import SolveError
 from surrogate.fields import FloatArray, IntArray
 
-_STRENGTH = 0.08
-_SMOOTHER_DEGREE = 2
-_LARGEST_COARSE = 600
+_STRENGTH = 0.05
+_SMOOTHER_DEGREE = 3
+# Points of the grid that is factored.
+_LARGEST_COARSE = 150
 _TOGETHER = 16
 _RESTARTS = 6
 
@@ -160,7 +161,7 @@ class MultigridSolver:
     def _cycle(self, number: int, right: FloatArray) -> FloatArray:
         """One V-cycle from zero: symmetric, since the same polynomial smooths on the way down and up."""
         if number == len(self._levels):
-            return np.asarray(self._coarse @ right)
+            return np.asarray(scipy.linalg.cho_solve((self._coarse, True), right, check_finite=False))
         level = self._levels[number]
         solution, residual = _smooth(level, right.copy())
         coarse = self._cycle(number + 1, level.restriction @ residual)
@@ -217,7 +218,7 @@ def _diagonal_blocks(matrix: sp.bsr_matrix) -> IntArray:
 
 
 def _grids(matrix: sp.csr_matrix, blocks: sp.bsr_matrix, modes: FloatArray) -> tuple[list[_Level], FloatArray]:
-    """Every grid but the coarsest, and the inverse of the coarsest matrix."""
+    """Every grid but the coarsest, and the factor of the coarsest matrix."""
     import pyamg
 
     hierarchy = pyamg.smoothed_aggregation_solver(
@@ -235,8 +236,23 @@ def _grids(matrix: sp.csr_matrix, blocks: sp.bsr_matrix, modes: FloatArray) -> t
     for number, grid in enumerate(hierarchy.levels[:-1]):
         inverse, own = _inverse_diagonal(grid.A), grid.A if number else matrix
         levels.append(_Level(own, inverse, _largest_eigenvalue(own, inverse), grid.P, grid.R))
-    # An aggregate smaller than its six motions leaves empty rows on the coarse grids: pseudo-inverses skip these.
-    return levels, np.asarray(scipy.linalg.pinvh(hierarchy.levels[-1].A.toarray(), rtol=1e-12))
+    return levels, _coarse_factor(hierarchy.levels[-1].A.toarray())
+
+
+def _coarse_factor(matrix: FloatArray) -> FloatArray:
+    """Lower Cholesky factor of the coarsest matrix.
+
+    Raises:
+        SolveError: not positive definite.
+    """
+    diagonal = matrix.diagonal()
+    # An aggregate of fewer directions than the six motions leaves empty rows: they become equations of their own.
+    empty = diagonal <= 1e-12 * diagonal.max()
+    matrix = np.where(empty[:, None] | empty, np.diag(np.where(empty, diagonal.max(), 0.0)), matrix)
+    try:
+        return np.asarray(scipy.linalg.cholesky(matrix, lower=True, check_finite=False))
+    except np.linalg.LinAlgError as error:
+        raise SolveError("the stiffness matrix is not positive definite (nor is it on the coarsest grid)") from error
 
 
 def _inverse_diagonal(matrix: sp.bsr_matrix) -> sp.bsr_matrix:

@@ -4,22 +4,13 @@ Convergence rates and textbook solutions are in tests/verification.
 """
 
 import numpy as np
-from tests.physics.meshes import (
-    LEFT,
-    RIGHT,
-    STEEL,
-    TOP,
-    block,
-    distorted_block,
-    rotation,
-    symmetry_planes,
-)
+import pytest
 
 from surrogate.fields import Fields, FloatArray
 from surrogate.geometry.selectors import PlaneSelector
 from surrogate.geometry.tet_mesh import TetMesh, Vector
 from surrogate.physics.assembly import strain_operator
-from surrogate.physics.elastic import ElasticSystem, elastic_anchor
+from surrogate.physics.elastic import ElasticSystem, SystemCache, build_elastic_system, elastic_anchor
 from surrogate.physics.hardening import LinearHardening
 from surrogate.physics.invariants import to_first, von_mises
 from surrogate.physics.loads import nodal_forces
@@ -37,6 +28,16 @@ from surrogate.physics.problem import (
     Traction,
 )
 from surrogate.physics.solver import solve
+from tests.physics.meshes import (
+    LEFT,
+    RIGHT,
+    STEEL,
+    TOP,
+    block,
+    distorted_block,
+    rotation,
+    symmetry_planes,
+)
 
 ELASTIC = Material("elastic", 200e9, 0.3, 7800.0, 1e15, 1e15, LinearHardening(0.0))
 
@@ -116,6 +117,55 @@ def test_the_factor_is_kept_for_the_next_request_on_the_same_held_part() -> None
     first = elastic_anchor(make(Pressure(TOP, 1e6), (Support(LEFT),)))
     assert elastic_anchor(make(Force(TOP, (1.0, 0, 0)), (Support(LEFT),))).system is first.system
     assert elastic_anchor(make(Pressure(TOP, 1e6), (Support(RIGHT),))).system is not first.system
+
+
+def test_a_system_counts_all_that_it_holds() -> None:
+    system = build_elastic_system(distorted_block((3, 3, 3)), STEEL, (Support(LEFT),))
+    sparse = (system.operator, system.stiffness, system.freedom)
+    held = sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in sparse)
+    held += system.gradients.nbytes + system.volumes.nbytes + system.mesh.points.nbytes + system.mesh.cells.nbytes
+    held += system.pattern.size_bytes + system.factor.size_bytes
+    assert held <= system.size_bytes < 1.1 * held
+
+
+def test_the_cache_never_keeps_more_than_its_limit_beyond_one_system() -> None:
+    history = LoadHistory("once", np.ones((1, 1)))
+    parts = [
+        Problem(block((n, 2, 2)), STEEL, (Support(LEFT),), (LoadCase("c", (Pressure(TOP, 1e6),)),), (history,))
+        for n in (3, 2, 4, 1)
+    ]
+    sizes = {p.mesh.content_hash: build_elastic_system(p.mesh, STEEL, p.supports).size_bytes for p in parts}
+    limit = sorted(sizes.values())[0] + sorted(sizes.values())[1]
+    cache = SystemCache(limit)
+    for part in (*parts, parts[0], *parts[::-1]):
+        assert cache.get(part) is cache.get(part)
+        kept = cache.held_bytes
+        assert kept <= max(limit, sizes[part.mesh.content_hash])
+    # The two smallest fit together, one larger than the limit is kept alone.
+    small = sorted(parts, key=lambda p: sizes[p.mesh.content_hash])
+    first = cache.get(small[0])
+    cache.get(small[1])
+    assert cache.get(small[0]) is first
+    tiny = SystemCache(1)
+    assert tiny.get(small[3]) is tiny.get(small[3])
+    assert tiny.held_bytes == sizes[small[3].mesh.content_hash]
+
+
+def test_a_tangent_has_the_pattern_of_the_elastic_stiffness_and_the_energy_of_its_moduli() -> None:
+    mesh = distorted_block((2, 2, 2))
+    system = build_elastic_system(mesh, STEEL, symmetry_planes())
+    cells = np.array([3, 0, 20])
+    random = np.random.default_rng(0).normal(size=(3, 4, 6, 6)) * 1e9
+    change = random + random.transpose(0, 1, 3, 2)
+    tangent = system.tangent(cells, change)
+    np.testing.assert_array_equal(tangent.indices, system.stiffness.indices)
+    np.testing.assert_array_equal(tangent.indptr, system.stiffness.indptr)
+    unknowns = np.random.default_rng(1).normal(size=system.stiffness.shape[0])
+    strain = system.strain(unknowns).reshape(6, -1, 4)[:, cells]
+    energy = np.einsum("icq,cqij,jcq,cq->", strain, change, strain, system.volumes[cells])
+    found = unknowns @ (tangent - system.stiffness) @ unknowns
+    # Round-off of a difference from the elastic stiffness, which is a hundred times larger.
+    assert found == pytest.approx(energy, rel=1e-9)
 
 
 def test_the_anchor_is_hookes_law_in_equilibrium() -> None:
