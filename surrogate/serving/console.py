@@ -7,10 +7,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from surrogate.geometry.tet_mesh import TetMesh
-from surrogate.physics.hardening import Hardening, LinearHardening, TabulatedHardening, VoceHardening
 from surrogate.physics.materials import Material
 from surrogate.serving.mesh_report import MeshQuality, face_text
-from surrogate.serving.report_format import balance_text, largest, plain
+from surrogate.serving.report_format import balance_text, hardening_text, largest, plain
 from surrogate.serving.summary_schema import HistorySummary, Interval, Quantity, Summary
 
 _ROWS = 20
@@ -71,18 +70,6 @@ def print_materials(materials: tuple[Material, ...], console: Console) -> None:
             escape(m.name), *(plain(value) for value in values), hardening_text(m.hardening), escape(m.source)
         )
     console.print(table)
-
-
-def hardening_text(law: Hardening) -> str:
-    """A hardening law in a few words, stresses in MPa."""
-    match law:
-        case LinearHardening():
-            return f"linear {plain(law.modulus_pa / 1e6)}" if law.modulus_pa else "none"
-        case VoceHardening():
-            return f"Voce {plain(law.saturation_pa / 1e6)}, rate {plain(law.rate)}"
-        case TabulatedHardening():
-            strain, stress = law.points[-1]
-            return f"table of {len(law.points)} rows to {plain(stress / 1e6)} at {plain(100 * strain)} %"
 
 
 def _results(histories: list[HistorySummary]) -> Table:

@@ -24,7 +24,7 @@ from surrogate.serving.fields_file import written_whole
 from surrogate.serving.findings import hottest_step
 from surrogate.serving.mesh_report import face_text, mesh_quality
 from surrogate.serving.render import render_comparison, render_pictures
-from surrogate.serving.report_format import FILTERS, balance_text
+from surrogate.serving.report_format import FILTERS, balance_text, hardening_text
 from surrogate.serving.setup_rows import load_rows, support_rows
 from surrogate.serving.summary import compare_summary, summarize
 from surrogate.serving.summary_schema import HistorySummary
@@ -86,6 +86,7 @@ def write_report(problem: Problem, fields: Fields, directory: Path, *, reference
         factor_ranges={h.name: _factor_ranges(problem, h.factors) for h in problem.load_histories},
         pictures=pictures,
         warnings=[*summary.warnings, *missing],
+        hardening=hardening_text(problem.material.hardening),
         residual=_largest_residual(fields),
         balance=balance_text(summary),
         program=version("jepa-surrogate"),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup, escape
 
+from surrogate.physics.hardening import Hardening, LinearHardening, TabulatedHardening, VoceHardening
 from surrogate.serving.summary_schema import Interval, Quantity, Summary
 
 
@@ -12,6 +13,18 @@ def plain(value: float, digits: int = 4) -> str:
     if 10**digits <= abs(value) < 1e7:
         return f"{value:.0f}"
     return f"{value:.{digits}g}"
+
+
+def hardening_text(law: Hardening) -> str:
+    """A hardening law in a few words, stresses in MPa."""
+    match law:
+        case LinearHardening():
+            return f"linear {plain(law.modulus_pa / 1e6)}" if law.modulus_pa else "none"
+        case VoceHardening():
+            return f"Voce {plain(law.saturation_pa / 1e6)}, rate {plain(law.rate)}"
+        case TabulatedHardening():
+            strain, stress = law.points[-1]
+            return f"table of {len(law.points)} rows to {plain(stress / 1e6)} at {plain(100 * strain)} %"
 
 
 def scaled(quantity: Quantity, factor: float, digits: int = 4) -> Markup:
