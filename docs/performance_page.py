@@ -1,6 +1,29 @@
 """Writes docs/performance.md from what solver_benchmark.py measured."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one process measured; medians where it ran several times."""
+
+    points: int
+    wall_s: float
+    cpu_s: float
+    peak_gb: float
+    repeats: int = 1
+    note: str = ""
+
+
+class Measured(TypedDict):
+    """The file of what is measured."""
+
+    machine: str
+    rows: dict[str, dict[str, float | int | str]]
+    differences: dict[str, dict[str, float]]
+
 
 Figures = Mapping[str, Mapping[str, float]]
 

@@ -18,12 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from performance_page import page
+from performance_page import Measured, Row, page
 
 from surrogate import (
     CylinderSelector,
@@ -67,18 +67,6 @@ ELASTIC = np.array([[1.0, 0.3]])
 TIGHT, DEFAULT = "1e-9", "default"
 PATIENCE_S = {"60k": 600.0}
 REPEATED_BELOW_S, REPEATS = 30.0, 3
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one process measured; medians where it ran several times."""
-
-    points: int
-    wall_s: float
-    cpu_s: float
-    peak_gb: float
-    repeats: int = 1
-    note: str = ""
 
 
 def mesh_file(size: str) -> Path:
@@ -171,7 +159,7 @@ Task = Callable[[], dict[str, FloatArray]]
 
 
 def tasks() -> dict[str, Task]:
-    """Every row by its key "what | size | by what", the cheap ones first."""
+    """Every row by its key "what | size | by what", in the order of the page."""
     found: dict[str, Task] = {}
     for size in ("5k", "20k", "60k"):
         for how in ("np.unique", "counting"):
@@ -230,7 +218,7 @@ def differences(first: str, second: str) -> dict[str, float]:
         }
 
 
-def compare(measured: dict[str, dict[str, object]]) -> None:
+def compare(measured: Measured) -> None:
     """Keep the differences between rows that answer the same question."""
     rows, kept = measured["rows"], measured["differences"]
     for key in rows:
@@ -273,22 +261,37 @@ def main() -> None:
     if asked.row:
         run_row(asked.row)
         return
-    measured = json.loads(MEASURED.read_text()) if MEASURED.exists() else {"rows": {}, "differences": {}}
+    measured: Measured = {"machine": machine(), "rows": {}, "differences": {}}
+    if MEASURED.exists():
+        measured = json.loads(MEASURED.read_text())
     if asked.again:
         measured["rows"] = {key: row for key, row in measured["rows"].items() if asked.again not in key}
-    for key in [] if asked.page else tasks():
+    for key in [] if asked.page else sorted(tasks(), key=_cost):
         if key in measured["rows"] or asked.only not in key:
             continue
         if "CalculiX" in key and shutil.which("ccx") is None:
             print(f"left out, CalculiX is not installed: {key}")
             continue
         mesh_file(key.split(" | ")[1])
-        measured["machine"] = machine()
         measured["rows"][key] = asdict(measure(key))
         compare(measured)
         MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
         print(f"{key}: {measured['rows'][key]}", flush=True)
-    PAGE.write_text(page(measured["rows"], measured["differences"], measured["machine"]))
+        _write_page(measured)
+    if asked.page:
+        _write_page(measured)
+
+
+def _cost(key: str) -> int:
+    """Cheap rows first, so that an interrupted run has most of the page."""
+    return {"5k": 0, "20k": 1, "60k": 2, "200k": 2}[key.split(" | ")[1]] + ("CalculiX" in key)
+
+
+def _write_page(measured: Measured) -> None:
+    rows, kept = measured["rows"], measured["differences"]
+    ordered = {key: rows[key] for key in tasks() if key in rows}
+    found = sorted(kept, key=lambda name: list(ordered).index(name.split(" against ")[0]))
+    PAGE.write_text(page(ordered, {name: kept[name] for name in found}, measured["machine"]))
 
 
 if __name__ == "__main__":
