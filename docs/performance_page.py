@@ -119,7 +119,7 @@ def _against(rows: Figures) -> Iterable[str]:
         if what not in ("elastic", "history", "few steps") or "multigrid" in program:
             continue
         other = rows.get(key.replace("own", "CalculiX")) if program.startswith("own") else None
-        ratio = f"{other['cpu_s'] / row['cpu_s']:.0f}" if other and not other["note"] else ""
+        ratio = _number(other["cpu_s"] / row["cpu_s"]) if other and not other["note"] else ""
         seconds = (
             (_number(row["cpu_s"]), _number(row["wall_s"])) if not row["note"] else ("over", _number(row["wall_s"]))
         )

@@ -97,11 +97,11 @@ class _SuperLU:
 
 
 def superlu_bytes(unknowns: int) -> int:
-    """Memory that SuperLU needs for a solid part of so many unknowns, by the n^(4/3) law of nested separators.
+    """Memory that SuperLU needs for a solid part of so many unknowns, by a power law, bytes.
 
-    The constant is measured on cubes of ten-node tetrahedra, the shape with the largest factor.
+    Fitted to cubes of ten-node tetrahedra of 900 to 6,000 unknowns in minimum-degree order; slender parts take less.
     """
-    return int(500 * unknowns ** (4 / 3))
+    return int(20 * unknowns**1.69)
 
 
 def factorize(

@@ -14,8 +14,8 @@ from surrogate.physics.assembly import unknown_layout
 from surrogate.physics.elastic import build_elastic_system
 from surrogate.physics.iterative_solver import MultigridSolver
 from surrogate.physics.problem import Support
-from surrogate.physics.sparse_factor import FactorSettings, factorize
-from tests.physics.meshes import LEFT, STEEL, distorted_block
+from surrogate.physics.sparse_factor import FactorSettings, factorize, superlu_bytes
+from tests.physics.meshes import LEFT, STEEL, block, distorted_block
 
 SYSTEM = build_elastic_system(distorted_block((3, 3, 3)), STEEL, (Support(LEFT),))
 LAYOUT = unknown_layout(SYSTEM.mesh.points, SYSTEM.freedom)
@@ -86,6 +86,15 @@ def test_the_memory_limit_decides_between_a_factor_and_multigrid(kind: str) -> N
     assert isinstance(iterated, MultigridSolver)
     # Without a layout there are no rigid motions to build the grids with.
     assert kind in type(factorize(SYSTEM.stiffness, None, FactorSettings(memory_limit_bytes=0))).__name__.lower()
+
+
+@pytest.mark.parametrize("divisions", [3, 5])
+def test_the_law_of_the_fallbacks_memory_holds_on_solid_parts(divisions: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = build_elastic_system(block((divisions,) * 3), STEEL, (Support(LEFT),))
+    monkeypatch.setattr(sparse_factor.importlib.util, "find_spec", lambda name: None)
+    taken = factorize(system.stiffness).size_bytes
+    # The order of elimination depends on the version of SciPy.
+    assert taken == pytest.approx(superlu_bytes(system.stiffness.shape[0]), rel=0.5)
 
 
 def test_the_default_limit_is_no_more_than_half_of_the_machine() -> None:
