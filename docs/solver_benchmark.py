@@ -266,6 +266,7 @@ def main() -> None:
         measured = json.loads(MEASURED.read_text())
     if asked.again:
         measured["rows"] = {key: row for key, row in measured["rows"].items() if asked.again not in key}
+        measured["differences"] = {k: found for k, found in measured["differences"].items() if asked.again not in k}
     for key in [] if asked.page else sorted(tasks(), key=_cost):
         if key in measured["rows"] or asked.only not in key:
             continue
