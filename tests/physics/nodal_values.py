@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from surrogate.fields import FloatArray
+from surrogate.fields import BoolArray, FloatArray
 from surrogate.geometry.tet_mesh import TetMesh
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC
 
@@ -19,7 +19,7 @@ def corner_stress(mesh: TetMesh, stress: FloatArray) -> FloatArray:
         return np.asarray(total / count[:, None])
 
 
-def at_points(mesh: TetMesh, mask: FloatArray, stress: FloatArray) -> tuple[FloatArray, FloatArray]:
+def at_points(mesh: TetMesh, mask: BoolArray, stress: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Positions and stress of the corner points that a mask chooses."""
     values = corner_stress(mesh, stress)
     chosen = mask & np.isfinite(values[:, 0])
