@@ -16,6 +16,7 @@ from surrogate.data.gear_disc_family import GEAR_DISC
 from surrogate.data.hinge_family import HINGE
 from surrogate.data.housing_corner_family import HOUSING_CORNER
 from surrogate.data.part_family import Parameters, PartFamily
+from surrogate.data.random_solid_family import RANDOM_SOLID
 from surrogate.data.rib_family import RIB_WEB
 from surrogate.data.stepped_shaft_family import STEPPED_SHAFT
 from surrogate.data.stiffened_panel_family import STIFFENED_PANEL
@@ -40,6 +41,7 @@ FAMILIES: tuple[PartFamily, ...] = (
     ENGINE_BRACKET,
     GEAR_DISC,
     DOVETAIL_ROOT,
+    RANDOM_SOLID,
 )
 MESHING_SECONDS = 60.0
 MESHING_BYTES = 4 * 2**30
