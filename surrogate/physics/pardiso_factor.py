@@ -5,9 +5,12 @@ Interface": phases, `maxfct` and `mnum` (several factors of one pattern), iparm(
 """
 
 import ctypes
+import functools
+import importlib.metadata
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,14 +24,27 @@ _POSITIVE_DEFINITE = 2
 _SLOTS = 2
 
 
+@functools.cache
+def _library() -> ctypes.CDLL:
+    """MKL, found once for the process."""
+    # pypardiso searches every folder of the environment, half a second of a processor; the package's list is at hand.
+    try:
+        listed = importlib.metadata.files("mkl") or []
+    except importlib.metadata.PackageNotFoundError:
+        listed = []
+    for file in listed:
+        if "mkl_rt" in file.name and Path(str(file.locate())).exists():
+            return ctypes.CDLL(str(file.locate()))
+    import pypardiso
+
+    return pypardiso.ps.libmkl
+
+
 class Analysis:
     """The symbolic analysis of an upper triangle, and the memory that PARDISO keeps for it."""
 
     def __init__(self, upper: sp.csr_matrix) -> None:
-        # Importing finds MKL once for the process, which takes half a second.
-        import pypardiso
-
-        self._library = pypardiso.ps.libmkl.pardiso
+        self._library = _library().pardiso
         self._handle = np.zeros(64, dtype=np.int64)
         self._parameters = np.zeros(64, dtype=np.int32)
         self._pointer = upper.indptr.astype(np.int32) + 1
