@@ -190,7 +190,8 @@ def _can_be_meshed(extent: float) -> bool:
 
     settings = {
         "General.NumThreads": 1, "Mesh.RandomSeed": 1, "Mesh.MeshOnlyVisible": 1, "Mesh.Algorithm3D": 1,
-        "Mesh.MeshSizeMax": 1.8 * _ELEMENT * extent, "Mesh.MeshSizeFromCurvature": 10,
+        "Mesh.MeshSizeMax": 1.8 * _ELEMENT * extent, "Mesh.MeshSizeMin": 0.5 * _ELEMENT * extent,
+        "Mesh.MeshSizeFromCurvature": 10,
     }  # fmt: skip
     for name, value in settings.items():
         gmsh.option.setNumber(name, value)
