@@ -17,8 +17,8 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
     libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap
 
-.PHONY: help demo test test-fast lint format verification readme-figures solver-benchmark dataset-card notebooks \
-    parts wheel clean distclean python system-packages
+.PHONY: help demo test test-fast lint format verification readme-figures family-sheet solver-benchmark \
+    dataset-card notebooks parts wheel clean distclean python system-packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ verification: $(INSTALLED) ## hold the reference solver to its laws and benchmar
 
 readme-figures: $(INSTALLED) ## measure again the README's picture and table
 	OMP_NUM_THREADS=2 $(BIN)/python docs/readme_figures.py
+
+family-sheet: $(INSTALLED) ## draw a hundred random samples of the part families in docs/images/; goes on where it stopped
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python docs/family_sheet.py
 
 dataset-card: $(INSTALLED) ## check the simulations in DATA=DIRECTORY and write docs/dataset.md
 	OMP_NUM_THREADS=1 $(BIN)/python docs/dataset_card.py $(DATA)
