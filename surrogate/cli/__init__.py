@@ -4,6 +4,8 @@ Results go to standard output, progress and errors to standard error. Exit codes
 2 the input is wrong; 3 infrastructure; 4 inconclusive.
 """
 
+from collections.abc import Callable
+
 import typer
 
 from surrogate.cli.answering import compare, mesh, predict, solve
@@ -19,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_VERBS = {
+_VERBS: dict[str, Callable[..., None]] = {
     "mesh": mesh, "solve": solve, "predict": predict, "compare": compare,
     "campaign": campaign, "import": import_data, "check": check,
     "train": train, "evaluate": evaluate, "calibrate": calibrate, "publish": publish,
