@@ -6,6 +6,7 @@ Shape letters: B parts, H histories, T steps, S states, M tokens, D width.
 import torch
 from torch import Tensor
 
+from surrogate.errors import InputError
 from surrogate.model.decoder import PlasticField
 from surrogate.model.jepa import GraphJepa
 from surrogate.training.batches import TrainingBatch, make_batch
@@ -29,10 +30,15 @@ def validate(
         model: put into evaluation mode.
         samples: validation parts.
         parts: how many of them, at most.
+
+    Raises:
+        InputError: nothing yields in them, so there is nothing to judge.
     """
     model.eval()
     found = [_part(model, sample) for sample in samples[:parts]]
     columns = [torch.cat(column) for column in zip(*(errors for errors, _ in found), strict=True)]
+    if not all(len(column) for column in columns):
+        raise InputError(f"nothing yields in the {len(found)} validation parts; add parts to the campaign")
     names = ("plastic_rel_l2", "local_rel_l2", "peak", "local_peak")
     numbers = {f"{name}_median": float(column.median()) for name, column in zip(names, columns, strict=True)}
     numbers |= {f"{name}_p90": float(column.quantile(0.9)) for name, column in zip(names, columns, strict=True)}

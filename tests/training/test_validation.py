@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from surrogate.errors import InputError
 from surrogate.model.decoder import PlasticField
 from surrogate.training.losses import relative_field_error
 from surrogate.training.validation import validate
 from tests.model.parts import lively_model
 from tests.training.wedges import HISTORIES, PARTS, STEPS, sample
 
-SAMPLES = [sample(*part) for part in PARTS["validation"]]
+# The part that yields most comes first, so that one alone can be judged.
+SAMPLES = sorted((sample(*part) for part in PARTS["validation"]), key=lambda held: -float(held.equivalent.max()))
 
 
 def test_the_numbers_are_those_of_the_fields() -> None:
@@ -42,3 +44,10 @@ def test_a_model_is_judged_in_evaluation_mode_twice_alike() -> None:
 def test_no_more_parts_are_judged_than_asked() -> None:
     one, both = validate(lively_model(), SAMPLES, parts=1), validate(lively_model(), SAMPLES)
     assert one == validate(lively_model(), SAMPLES[:1]) and one != both
+
+
+def test_parts_in_which_nothing_yields_are_refused() -> None:
+    held = SAMPLES[0]
+    elastic = replace(held, equivalent=torch.zeros_like(held.equivalent), strain=torch.zeros_like(held.strain))
+    with pytest.raises(InputError, match="nothing yields in the 1 validation parts"):
+        validate(lively_model(), [elastic])
