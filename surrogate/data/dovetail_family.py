@@ -56,25 +56,38 @@ def build_dovetail(p: Parameters) -> float:
     """Builds and names a blade root; returns its plain element, m."""
     import gmsh
 
-    depth, height = p["depth"], p["height"]
     right, flanks = _half_outline(p)
-    top = right[-1][1]
-    root = extruded_outline([*right, *((-x, z, radius) for x, z, radius in reversed(right))], "xz", 0.0, depth)
-    body = fuse([root, _airfoil(p, top - 0.5 * p["platform_thickness"], height)])
-    gmsh.model.occ.synchronize()
-    _fillet_airfoil(body, p, top)
-    close = 0.02 * p["platform_thickness"]
+    top, close = right[-1][1], 0.02 * p["platform_thickness"]
+    on_platform = at("z", top, close)
+    _assemble(p, right, filleted=True)
+    if not any(on_platform(surface) for surface in surfaces()):
+        # OpenCASCADE now and then returns a fillet that has swallowed the platform instead of refusing it.
+        gmsh.model.occ.remove(gmsh.model.occ.getEntities(3), recursive=True)
+        _assemble(p, right, filleted=False)
     mirror = [((-start[0], start[1]), (-end[0], end[1])) for start, end in flanks]
     held = [over_edge(start, end, "xz", close) for start, end in [*flanks, *mirror]]
     in_front = at("y", 0.0, close)
     name_faces("flanks", lambda surface: any(matches(surface) for matches in held))
     name_faces("root_end", in_front)
     name_faces("bottom", at("z", 0.0, close))
-    name_faces("tip", at("z", height, close))
-    name_faces("platform", at("z", top, close))
+    name_faces("tip", at("z", p["height"], close))
+    name_faces("platform", on_platform)
     side = _pressure_side(p, top)
     name_faces("pressure_side", lambda surface: surface.tag == side)
     return min(_chord(p) * p["thickness"], p["lowest_neck"])
+
+
+def _assemble(p: Parameters, right: list[Corner], filleted: bool) -> None:
+    """Builds root, platform and airfoil as one solid, from the right half of the root's outline."""
+    import gmsh
+
+    top = right[-1][1]
+    outline = [*right, *((-x, z, radius) for x, z, radius in reversed(right))]
+    root = extruded_outline(outline, "xz", 0.0, p["depth"])
+    body = fuse([root, _airfoil(p, top - 0.5 * p["platform_thickness"], p["height"])])
+    gmsh.model.occ.synchronize()
+    if filleted:
+        _fillet_airfoil(body, p, top)
 
 
 def _half_outline(p: Parameters) -> tuple[list[Corner], list[tuple[tuple[float, float], tuple[float, float]]]]:
