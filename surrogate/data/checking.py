@@ -176,7 +176,8 @@ def _support_motion(simulation: Simulation) -> float:
     held = np.einsum("htri,ri->htr", simulation.displacement[:, :, points], directions, optimize=True)
     # Half precision rounds each component of what plastic flow adds, so a direction that is no axis moves by this much.
     rounding = _HALF_PRECISION * np.sqrt(3) * simulation.inelastic_scale[:, :, None]
-    rounding = np.where(simulation.inelastic_displacement.any(axis=(2, 3))[:, :, None], rounding, 0.0)
+    plastic = np.asarray(simulation.inelastic_displacement != 0).any(axis=(2, 3))
+    rounding = rounding * np.asarray(plastic)[:, :, None]
     largest = float(np.abs(simulation.displacement).max())
     return float(np.maximum(np.abs(held) - rounding, 0.0).max()) / max(largest, 1e-300)
 
