@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogate.data.families import FAMILIES, generate_mesh
+from surrogate.data.families import FAMILIES
+from surrogate.data.mesh_pair import generate_mesh
 from surrogate.data.part_family import PartFamily
 from surrogate.data.sampling import SamplingRange
 from surrogate.data.simulate import SampleSize, draw_anchored

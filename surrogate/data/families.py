@@ -1,7 +1,4 @@
-"""The families of parametric parts: a family and a seed give a mesh, always the same one."""
-
-import tempfile
-from pathlib import Path
+"""The families of parametric parts, and the parameters that a family and a seed give, always the same ones."""
 
 import numpy as np
 
@@ -22,9 +19,6 @@ from surrogate.data.stepped_shaft_family import STEPPED_SHAFT
 from surrogate.data.stiffened_panel_family import STIFFENED_PANEL
 from surrogate.data.t_bracket_family import T_BRACKET
 from surrogate.errors import InputError
-from surrogate.geometry.isolation import run_isolated
-from surrogate.geometry.saved_mesh import load_saved_mesh
-from surrogate.geometry.tet_mesh import TetMesh
 
 FAMILIES: tuple[PartFamily, ...] = (
     L_BRACKET,
@@ -43,8 +37,6 @@ FAMILIES: tuple[PartFamily, ...] = (
     DOVETAIL_ROOT,
     RANDOM_SOLID,
 )
-MESHING_SECONDS = 60.0
-MESHING_BYTES = 4 * 2**30
 
 
 def family_named(name: str) -> PartFamily:
@@ -67,21 +59,3 @@ def sample_generator(family: PartFamily, seed: int) -> np.random.Generator:
 def draw_parameters(family: PartFamily, seed: int) -> Parameters:
     """Parameters of a sample, lengths in m."""
     return {name: float(value) for name, value in family.draw(sample_generator(family, seed)).items()}
-
-
-def generate_mesh(family: PartFamily, seed: int) -> TetMesh:
-    """The mesh of a sample; gmsh runs in a subprocess.
-
-    Raises:
-        GeometryError: the drawn solid or its mesh failed; another seed will do.
-        InfrastructureError: the mesher died or ran out of time.
-    """
-    with tempfile.TemporaryDirectory(prefix="surrogate-family-") as directory:
-        path = Path(directory) / "mesh.npz"
-        run_isolated(
-            "surrogate.data.family_worker",
-            [family.name, str(seed), str(path)],
-            timeout_s=MESHING_SECONDS,
-            memory_bytes=MESHING_BYTES,
-        )
-        return load_saved_mesh(path)

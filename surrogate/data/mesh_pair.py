@@ -1,17 +1,18 @@
 """Meshes of a sample: the fine one, and for a share of the samples a coarse one of the same solid."""
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from surrogate.data.families import MESHING_BYTES, MESHING_SECONDS
 from surrogate.data.part_family import PartFamily
+from surrogate.data.splits import hashed_place
 from surrogate.errors import SurrogateError
 from surrogate.geometry.isolation import run_isolated
 from surrogate.geometry.saved_mesh import load_saved_mesh
 from surrogate.geometry.tet_mesh import TetMesh
 
+MESHING_SECONDS = 60.0
+MESHING_BYTES = 4 * 2**30
 # Small holes and fillets bound how coarse a mesh can become; beyond this share of the points the pair teaches little.
 COARSE_POINTS_AT_MOST = 0.6
 
@@ -33,8 +34,17 @@ class MeshPair:
 
 def has_coarse_pair(family: str, seed: int, share: float) -> bool:
     """Whether a sample belongs to the share with a coarse mesh; fixed by its family and seed alone."""
-    digest = hashlib.sha256(f"coarse:{family}:{seed}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < share
+    return hashed_place(f"coarse:{family}:{seed}") < share
+
+
+def generate_mesh(family: PartFamily, seed: int) -> TetMesh:
+    """The mesh of a sample.
+
+    Raises:
+        GeometryError: the drawn solid or its mesh failed; another seed will do.
+        InfrastructureError: the mesher died or ran out of time.
+    """
+    return generate_mesh_pair(family, seed, coarse=False).fine
 
 
 def generate_mesh_pair(family: PartFamily, seed: int, coarse: bool) -> MeshPair:

@@ -33,6 +33,7 @@ from surrogate.physics.problem import (
     Traction,
     ramp,
 )
+from surrogate.physics.recorder import weighted_quantile, weighted_quantiles
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,7 @@ def scaled_load(load: Load, scale: float) -> Load:
 
 def stress_level(stress: FloatArray, volumes: FloatArray, quantile: float) -> float:
     """Quantile over the volume of the von Mises stress of a stress [6, P] with volumes [P], Pa."""
-    return float(_quantiles(von_mises(stress), volumes, (quantile,))[0])
-
-
-def _quantiles(values: FloatArray, volumes: FloatArray, levels: tuple[float, ...]) -> FloatArray:
-    """Values [P] below which shares of the volume [P] lie."""
-    order = np.argsort(values)
-    cumulative = np.cumsum(volumes[order])
-    return np.asarray(values[order[np.searchsorted(cumulative, np.array(levels) * cumulative[-1])]])
+    return weighted_quantile(von_mises(stress), volumes, quantile)
 
 
 def scaled_load_cases(
@@ -152,7 +146,7 @@ def scaled_history(
     """
     states = [von_mises(stress @ factors) for factors in _turning_states(drawn.factors)]
     highest = max(float(values.max()) for values in states)
-    levels = [_quantiles(values, volumes, (ranges.quantile, ranges.bulk_quantile)) for values in states]
+    levels = [weighted_quantiles(values, volumes, (ranges.quantile, ranges.bulk_quantile)) for values in states]
     level, bulk = np.max(levels, axis=0)
     bounds = (ranges.peak_level[1] / level, ranges.highest_point / highest, ranges.bulk_level / max(bulk, 1e-300))
     most = min(bounds)

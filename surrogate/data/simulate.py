@@ -22,7 +22,7 @@ from surrogate.fields import FloatArray, HistoryFields, StepBalance, StepScalars
 from surrogate.geometry.tet_mesh import TetMesh
 from surrogate.physics.elastic import ElasticAnchor, build_elastic_system, solve_load_cases
 from surrogate.physics.invariants import to_last, von_mises
-from surrogate.physics.problem import LoadHistory, Problem
+from surrogate.physics.problem import LoadHistory, Problem, ramp
 from surrogate.physics.solver import SolverSettings, solve_histories
 from surrogate.physics.sparse_factor import SparseFactor
 
@@ -133,8 +133,8 @@ def draw_anchored(
     system = replace(system, factor=counter)
     cases = scaled_load_cases(generator, mesh, system, supports, unloaded, ranges)
     name = f"{family.name} {seed}"
-    placeholder = LoadHistory("none", np.ones((1, len(cases))))
-    anchor = solve_load_cases(Problem(mesh, material, supports, cases, (placeholder,), name), system)
+    # The histories are scaled by the elastic answer, which does not ask for any.
+    anchor = solve_load_cases(Problem(mesh, material, supports, cases, (ramp(len(cases)),), name), system)
     histories = draw_histories(
         generator,
         anchor.stress,

@@ -20,6 +20,11 @@ class SplitRule:
     left_out_family: str | None = None
 
 
+def hashed_place(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone and spreads evenly."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
 def split_of(family: str, seed: int, rule: SplitRule | None = None) -> Split:
     """The split of a part: fixed by its family and seed alone, so it holds for parts that are added later too.
 
@@ -27,8 +32,7 @@ def split_of(family: str, seed: int, rule: SplitRule | None = None) -> Split:
     """
     if rule is not None and rule.left_out_family == family:
         return "test"
-    digest = hashlib.sha256(f"{family}:{seed}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
+    place = hashed_place(f"{family}:{seed}")
     if place < TRAIN_SHARE:
         return "train"
     return "validation" if place < TRAIN_SHARE + VALIDATION_SHARE else "test"

@@ -44,11 +44,16 @@ def quadrature_points(system: ElasticSystem) -> FloatArray:
     return np.einsum("qa,cai->cqi", shape, system.mesh.points[system.mesh.cells]).reshape(-1, 3)
 
 
-def weighted_quantile(values: FloatArray, weights: FloatArray, level: float) -> float:
-    """The value below which a share `level` of the weight lies."""
+def weighted_quantiles(values: FloatArray, weights: FloatArray, levels: tuple[float, ...]) -> FloatArray:
+    """The values [L] below which shares `levels` of the weight lie."""
     order = np.argsort(values)
     cumulative = np.cumsum(weights[order])
-    return float(values[order[np.searchsorted(cumulative, level * cumulative[-1])]])
+    return np.asarray(values[order[np.searchsorted(cumulative, np.array(levels) * cumulative[-1])]])
+
+
+def weighted_quantile(values: FloatArray, weights: FloatArray, level: float) -> float:
+    """The value below which a share `level` of the weight lies."""
+    return float(weighted_quantiles(values, weights, (level,))[0])
 
 
 def state_scalars(system: ElasticSystem, positions: FloatArray, snapshot: Snapshot, residual: float) -> StepScalars:

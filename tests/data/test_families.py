@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from surrogate.data.families import FAMILIES, draw_parameters, family_named, generate_mesh
+from surrogate.data.families import FAMILIES, draw_parameters, family_named
+from surrogate.data.mesh_pair import generate_mesh
 from surrogate.data.part_family import LARGEST_PART_M, SMALLEST_PART_M, PartFamily
 from surrogate.errors import InputError
 from surrogate.geometry.selectors import NameSelector, select_faces

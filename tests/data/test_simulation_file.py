@@ -10,8 +10,8 @@ import pytest
 
 from surrogate.data import mesh_pair
 from surrogate.data.dataset import list_simulations, open_dataset
-from surrogate.data.families import family_named, generate_mesh
-from surrogate.data.mesh_pair import generate_mesh_pair, has_coarse_pair
+from surrogate.data.families import family_named
+from surrogate.data.mesh_pair import generate_mesh, generate_mesh_pair, has_coarse_pair
 from surrogate.data.sample_process import SampleProcess
 from surrogate.data.sampling import SamplingRange, stress_level
 from surrogate.data.simulate import RejectedSampleError, SampleSize, draw_anchored, simulate
