@@ -9,12 +9,13 @@ import numpy as np
 
 from surrogate.data.simulation_file import Simulation
 from surrogate.fields import FloatArray, HistoryFields
-from surrogate.model.anchor_path import local_path
+from surrogate.model.anchor_path import local_path, pad_factors
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.equilibrium import equilibrate, return_to_yield
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.recorder import HistoryRecorder, Snapshot, quadrature_points
+from surrogate.physics.reduced import ReducedSettings, reduced_anchor
 from surrogate.physics.solver import SolverSettings, solve_histories
 
 PASSES = (1, 2, 3)
@@ -53,6 +54,23 @@ def local_anchor(anchor: ElasticAnchor, problem: Problem, factor: float = 1.0) -
         strain = factor * np.concatenate([step.state.plastic_strain for step in steps], axis=-1)
         equivalent = factor * np.concatenate([step.state.equivalent for step in steps], axis=-1)
         answers.append(equilibrated_history(anchor, history, PlasticState(strain, equivalent), admissible=True))
+    return tuple(answers)
+
+
+def reduced_histories(
+    anchor: ElasticAnchor, problem: Problem, settings: ReducedSettings | None = None
+) -> tuple[HistoryFields, ...]:
+    """The reduced anchor, equilibrated once."""
+    factors = pad_factors([history.factors for history in problem.load_histories])
+    reduced = reduced_anchor(anchor, factors, settings)
+    strain = np.concatenate([anchor.strain, reduced.strain], axis=-1)
+    answers = []
+    for i, history in enumerate(problem.load_histories):
+        path = np.concatenate([history.factors, reduced.coordinates[i, : len(history.factors)]], axis=-1)
+        steps = list(local_path(strain, path[None], problem.material))
+        plastic = np.concatenate([step.state.plastic_strain for step in steps], axis=-1)
+        equivalent = np.concatenate([step.state.equivalent for step in steps], axis=-1)
+        answers.append(equilibrated_history(anchor, history, PlasticState(plastic, equivalent), admissible=True))
     return tuple(answers)
 
 

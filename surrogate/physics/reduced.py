@@ -1,0 +1,202 @@
+"""The reduced anchor: the elastoplastic problem solved in the span of a few displacement modes.
+
+Plastic flow at one place makes strain at another; the law run at each point alone misses that. Here a few fields of
+plastic strain, first those of the points alone, are turned into displacement modes by one back-substitution each, and
+the whole problem is integrated in their span by Galerkin's principle, all histories together. The answer's own plastic
+strain then enriches the span. A mode acts at a point like one more load case, so whatever runs along the load cases
+runs along the modes as well.
+
+Sources: Sirovich, Quart. Appl. Math. 45 (1987), for the modes by snapshots; Michel and Suquet, Int. J. Solids
+Struct. 40 (2003), for plastic modes; Ladeveze, Nonlinear Computational Structural Mechanics (1999), for going over
+whole histories again and again.
+Shape letters: P quadrature points, A points that may yield, J modes, H histories, T steps, K load cases, S snapshots,
+n free unknowns.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogate.fields import FloatArray, IntArray
+from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
+from surrogate.physics.galerkin import ReducedProblem, integrate
+from surrogate.physics.invariants import deviator, tensor_norm
+from surrogate.physics.plasticity import PlasticState, elastic_stress, return_map
+
+# Squared lengths of plastic strain with engineering shear.
+_SHEAR = np.array([1.0, 1, 1, 0.5, 0.5, 0.5])
+# Snapshots are scaled by their size to this power, so that small early fields have a say beside large late ones.
+_EVENING = 0.7
+# Modes that add less than this share of the first one's energy say nothing more.
+_ENERGY = 1e-6
+# A mode whose energy norm lies this far within the span of those before is one of them.
+_NEW_DIRECTION = 1e-5
+
+
+@dataclass(frozen=True)
+class ReducedSettings:
+    """How far the span reaches.
+
+    Attributes:
+        modes: displacement modes that each round adds, at most.
+        enrichments: rounds after the first.
+        gate: points whose elastic von Mises stress stays below this share of yield are taken as elastic.
+        snapshot_histories: histories whose plastic strain makes the modes, at most.
+        snapshot_steps: steps of each of them, at most.
+    """
+
+    modes: int = 12
+    enrichments: int = 1
+    gate: float = 0.5
+    snapshot_histories: int = 16
+    snapshot_steps: int = 8
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedAnchor:
+    """Modes of a part and how much of each acts at each step of each history.
+
+    Attributes:
+        unknowns: displacement modes, orthonormal in energy [n, J].
+        strain: their strain [6, P, J], engineering shear.
+        coordinates: [H, T, J].
+        earlier: coordinates before the last enrichment, zero for the modes that it added [H, T, J].
+    """
+
+    unknowns: FloatArray
+    strain: FloatArray
+    coordinates: FloatArray
+    earlier: FloatArray
+
+
+def reduced_anchor(
+    anchor: ElasticAnchor, factors: FloatArray, settings: ReducedSettings | None = None
+) -> ReducedAnchor:
+    """Solve all histories in the span of plastic modes.
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: [H, T, K].
+        settings: how far the span reaches.
+
+    Returns:
+        No modes where no point yields.
+    """
+    settings = settings or ReducedSettings()
+    points = points_near_yield(anchor, factors, settings.gate)
+    reduced = _empty(anchor, factors)
+    if not len(points):
+        return reduced
+    chosen = representative_histories(factors, settings.snapshot_histories)
+    for _ in range(settings.enrichments + 1):
+        snapshots = plastic_snapshots(anchor, points, factors[chosen], reduced.coordinates[chosen], reduced, settings)
+        fields = plastic_modes(snapshots, anchor.system.volumes.ravel()[points], settings.modes)
+        if not len(fields):
+            break
+        reduced = enriched(anchor, factors, points, reduced, fields)
+    return reduced
+
+
+def enriched(
+    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, reduced: ReducedAnchor, plastic: FloatArray
+) -> ReducedAnchor:
+    """Add the displacement that fields of plastic strain cause to the span, and integrate again.
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: [H, T, K].
+        points: where the fields live [A].
+        reduced: the span so far.
+        plastic: fields of plastic strain [J', 6, A], engineering shear.
+    """
+    system = anchor.system
+    everywhere = np.zeros((6, system.volumes.size, len(plastic)))
+    everywhere[:, points] = plastic.transpose(1, 2, 0)
+    caused = system.factor.solve(system.internal_force(elastic_stress(everywhere, system.material)))
+    unknowns = _orthonormal(system, reduced.unknowns, caused)
+    strain = np.concatenate([reduced.strain, system.strain(unknowns[:, reduced.unknowns.shape[1] :])], axis=-1)
+    weights = system.volumes.ravel()[points]
+    problem = ReducedProblem(anchor.strain[:, points], strain[:, points], weights, system.material)
+    earlier = np.zeros((*factors.shape[:2], unknowns.shape[1]))
+    earlier[..., : reduced.unknowns.shape[1]] = reduced.coordinates
+    return ReducedAnchor(unknowns, strain, integrate(problem, factors), earlier)
+
+
+def points_near_yield(anchor: ElasticAnchor, factors: FloatArray, gate: float) -> IntArray:
+    """Quadrature points whose elastic von Mises stress reaches a share of yield in some state [A]."""
+    states = np.unique(factors.reshape(-1, factors.shape[-1]), axis=0)
+    largest = np.zeros(anchor.stress.shape[1])
+    shape = deviator(anchor.stress)
+    for chunk in np.array_split(states, max(1, len(states) * largest.size // 2_000_000)):
+        largest = np.maximum(largest, tensor_norm(shape @ chunk.T).max(axis=-1))
+    return np.flatnonzero(np.sqrt(1.5) * largest > gate * anchor.system.material.yield_strength_pa)
+
+
+def representative_histories(factors: FloatArray, count: int) -> IntArray:
+    """Histories that span the others: the largest first, then each time the one farthest from those chosen.
+
+    A history is told by the largest, the smallest and the last factor of each case.
+    """
+    told = np.concatenate([factors.max(axis=1), factors.min(axis=1), factors[:, -1]], axis=1)
+    told = told / np.maximum(np.abs(told).max(axis=0), 1e-300)
+    chosen = [int(np.linalg.norm(told, axis=1).argmax())]
+    distance = np.linalg.norm(told - told[chosen[0]], axis=1)
+    while len(chosen) < min(count, len(factors)):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(told - told[chosen[-1]], axis=1))
+    return np.array(sorted(set(chosen)))
+
+
+def plastic_snapshots(
+    anchor: ElasticAnchor,
+    points: IntArray,
+    factors: FloatArray,
+    coordinates: FloatArray,
+    reduced: ReducedAnchor,
+    settings: ReducedSettings,
+) -> FloatArray:
+    """Plastic strain of some histories at some steps, by the law along the strain of cases and modes [S, 6, A]."""
+    strain = np.concatenate([anchor.strain[:, points], reduced.strain[:, points]], axis=-1)
+    path = np.concatenate([factors, coordinates], axis=-1)
+    steps = factors.shape[1]
+    kept = set(np.linspace(0, steps - 1, min(steps, settings.snapshot_steps)).round().astype(int).tolist())
+    state = PlasticState.virgin(len(points), len(factors))
+    found = []
+    for step in range(steps):
+        state = return_map(strain @ path[:, step].T, state, anchor.system.material).state
+        if step in kept:
+            found.append(state.plastic_strain.transpose(2, 0, 1).astype(np.float32))
+    return np.concatenate(found)
+
+
+def plastic_modes(snapshots: FloatArray, volume: FloatArray, count: int) -> FloatArray:
+    """The fields that span snapshots of plastic strain [S, 6, A] best [J, 6, A], by the snapshot method."""
+    weight = np.sqrt(_SHEAR[:, None] * volume).ravel().astype(np.float32)
+    rows = snapshots.reshape(len(snapshots), -1) * weight
+    size = np.linalg.norm(rows, axis=1)
+    rows, size = rows[size > 1e-3 * size.max()], size[size > 1e-3 * size.max()]
+    if not len(rows) or not size.max() > 0:
+        return np.zeros((0, *snapshots.shape[1:]))
+    rows = rows / size[:, None] ** _EVENING
+    energy, mixing = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+    order = np.argsort(energy)[::-1][:count]
+    order = order[energy[order] > _ENERGY * energy[order[0]]]
+    modes = (mixing[:, order] / np.sqrt(energy[order])).T @ rows
+    return np.asarray((modes / weight).reshape(len(order), *snapshots.shape[1:]), dtype=np.float64)
+
+
+def _orthonormal(system: ElasticSystem, known: FloatArray, added: FloatArray) -> FloatArray:
+    """Known modes and what is new in the added ones, orthonormal in energy [n, J]; the known ones stay as they are."""
+    for _ in range(2):  # once more takes away what rounding left
+        added = added - known @ (known.T @ (system.stiffness @ added))
+        gram = added.T @ (system.stiffness @ added)
+        scale = 1 / np.sqrt(np.maximum(gram.diagonal(), 1e-300))
+        energy, mixing = np.linalg.eigh(gram * scale[:, None] * scale)
+        new = energy > _NEW_DIRECTION * energy[-1]
+        added = (added * scale) @ (mixing[:, new] / np.sqrt(energy[new]))
+    return np.concatenate([known, added], axis=1)
+
+
+def _empty(anchor: ElasticAnchor, factors: FloatArray) -> ReducedAnchor:
+    none = np.zeros((*factors.shape[:2], 0))
+    return ReducedAnchor(np.zeros((len(anchor.unknowns), 0)), np.zeros((*anchor.strain.shape[:2], 0)), none, none)
