@@ -2,7 +2,9 @@
 
 With modes orthonormal in elastic energy, the load cases themselves are balanced, and equilibrium within the span is
 b = sum over the points of weight * (D B phi) : eps_p(eps_cases + B phi b). Newton's method with the consistent tangent.
-Source: Simo and Hughes, Computational Inelasticity, box 3.2 (tangent).
+Plastic flow keeps the volume, so that all is written in five numbers a point: the coordinates of the strain deviator in
+an orthonormal basis, in which the norm of a tensor is that of the vector and 2 G times strain is stress.
+Source: Simo and Hughes, Computational Inelasticity, boxes 3.1 (return) and 3.2 (tangent).
 Shape letters: A quadrature points, J modes, H histories, R of them that still iterate, T steps, K load cases.
 """
 
@@ -11,13 +13,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogate.fields import BoolArray, FloatArray, IntArray
+from surrogate.physics.hardening import SQRT_2_3
 from surrogate.physics.materials import Material
-from surrogate.physics.plasticity import PlasticState, ReturnMap, elastic_stress, return_map
 
 _TOLERANCE = 1e-3
-_ITERATIONS = 25
+_ITERATIONS = 40
+# A mode is not followed to a strain beyond this anywhere: by then the part has collapsed.
+_LARGEST_STRAIN = 5.0
+# The least share of its elastic stiffness that a mechanism keeps in a tangent.
+_STIFFNESS = 1e-5
+# Points times histories that are integrated at once: what fits into a core's cache.
+_TOGETHER = 40_000
 # Numbers that the tangents of some histories may take at once.
 _CHUNK = 4_000_000
+
+_ROOT_2, _ROOT_6 = np.sqrt(2.0), np.sqrt(6.0)
+_TO_DEVIATOR = np.zeros((5, 6))
+_TO_DEVIATOR[0, :2] = 1 / _ROOT_2, -1 / _ROOT_2
+_TO_DEVIATOR[1, :3] = -1 / _ROOT_6, -1 / _ROOT_6, 2 / _ROOT_6
+_TO_DEVIATOR[2:, 3:] = np.eye(3) / _ROOT_2
+# Back to a strain without volume change, with engineering shear.
+_FROM_DEVIATOR = _TO_DEVIATOR.T * np.array([1, 1, 1, 2, 2, 2])[:, None]
+
+
+def strain_deviator(strain: FloatArray) -> FloatArray:
+    """Coordinates [5, ...] of the deviator of a strain [6, ...] with engineering shear, in an orthonormal basis."""
+    return np.asarray((_TO_DEVIATOR @ strain.reshape(6, -1)).reshape(5, *strain.shape[1:]))
+
+
+def strain_of_deviator(deviator: FloatArray) -> FloatArray:
+    """The strain [6, ...], engineering shear, without volume change, of a deviator [5, ...]."""
+    return np.asarray((_FROM_DEVIATOR @ deviator.reshape(5, -1)).reshape(6, *deviator.shape[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,111 +63,168 @@ class ReducedProblem:
     material: Material
 
 
-def integrate(problem: ReducedProblem, factors: FloatArray) -> FloatArray:
+@dataclass(frozen=True, eq=False)
+class Integrated:
+    """The answer within the span.
+
+    Attributes:
+        coordinates: of the modes at every step [H, T, J].
+        settled: whether a step found its balance [H, T]. Where not, the part is at or past plastic collapse in the span,
+            or the step was too large; the coordinates are the best that were seen, and finite.
+    """
+
+    coordinates: FloatArray
+    settled: BoolArray
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Plastic strain deviator [R, 5, A], accumulated equivalent plastic strain [R, A].
+
+    Histories come first, so that those that still iterate are taken out by whole blocks.
+    """
+
+    plastic: FloatArray
+    equivalent: FloatArray
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """A radial return: state after, multiplier [R, A], flow direction [R, 5, A], norm of the trial strain [R, A]."""
+
+    state: _Points
+    multiplier: FloatArray
+    direction: FloatArray
+    trial_norm: FloatArray
+
+
+def integrate(problem: ReducedProblem, factors: FloatArray) -> Integrated:
     """Coordinates of the modes at every step.
 
     Args:
         problem: points, modes and law.
         factors: [H, T, K].
-
-    Returns:
-        [H, T, J].
     """
     solver = _Newton(problem)
     count, steps = factors.shape[:2]
-    result = np.zeros((count, steps, problem.mode_strain.shape[2]))
-    held, state = np.zeros_like(result[:, 0]), PlasticState.virgin(len(problem.weight), count)
-    largest = np.full(count, 1e-300)
-    for step in range(steps):
-        held, state = solver.advance(problem.case_strain @ factors[:, step].T, held, state, largest)
-        result[:, step] = held
-    return result
+    coordinates = np.zeros((count, steps, problem.mode_strain.shape[2]))
+    settled = np.ones((count, steps), dtype=bool)
+    together = max(1, _TOGETHER // max(1, len(problem.weight)))
+    for first in range(0, count, together):
+        part = slice(first, first + together)
+        solver.run(factors[part], coordinates[part], settled[part])
+    return Integrated(coordinates, settled)
 
 
 class _Newton:
     def __init__(self, problem: ReducedProblem) -> None:
-        self._material = problem.material
-        self._modes = problem.mode_strain  # [6, A, J]
-        self._flat = np.ascontiguousarray(self._modes.reshape(-1, self._modes.shape[2]))
-        stress = np.stack([elastic_stress(mode, problem.material) for mode in np.moveaxis(self._modes, -1, 0)])
-        weighted = stress * problem.weight  # [J, 6, A]
-        self._testing = np.ascontiguousarray(weighted.reshape(len(stress), -1))
-        self._weight = problem.weight
-        shear = np.array([1, 1, 1, 0.5, 0.5, 0.5])[:, None, None]
-        volumetric = self._modes[:3].sum(axis=0)
-        # Of each point, the square of the deviatoric strain between every two modes [A, J * J].
-        squares = np.einsum("caj,cak->ajk", self._modes * shear, self._modes, optimize=True)
-        squares -= volumetric[:, :, None] * volumetric[:, None] / 3
-        self._squares = squares.reshape(len(self._weight), -1)
+        self._material, self._weight = problem.material, problem.weight
+        cases, modes = strain_deviator(problem.case_strain), strain_deviator(problem.mode_strain)
+        self._count = modes.shape[2]
+        self._cases = np.ascontiguousarray(cases.reshape(-1, cases.shape[2]).T)  # [K, 5 A]
+        self._modes = np.ascontiguousarray(modes.reshape(-1, self._count).T)  # [J, 5 A]
+        weighted = 2 * problem.material.shear_modulus_pa * modes * problem.weight[:, None]
+        self._testing = weighted.reshape(-1, self._count)  # [5 A, J]
+        # Tangents only steer, so that single precision is enough for them.
+        self._by_point = np.ascontiguousarray(modes.transpose(1, 0, 2), dtype=np.float32)  # [A, 5, J]
+        # Of each point, the product of the deviatoric strain of every two modes [A, J * J].
+        self._squares = (self._by_point.transpose(0, 2, 1) @ self._by_point).reshape(len(self._weight), -1)
+        steepest = np.sqrt((modes**2).sum(axis=0).max(axis=0, initial=0.0))
+        self._bound = _LARGEST_STRAIN / np.maximum(steepest, 1e-300)
 
-    def advance(
-        self, driving: FloatArray, start: FloatArray, before: PlasticState, largest: FloatArray
-    ) -> tuple[FloatArray, PlasticState]:
-        """One step of all histories.
+    def run(self, factors: FloatArray, coordinates: FloatArray, settled: BoolArray) -> None:
+        """All steps of some histories, written into the coordinates [H, T, J] and whether they settled [H, T]."""
+        count, points = len(factors), len(self._weight)
+        held = np.zeros((count, self._count))
+        state = _Points(np.zeros((count, 5, points)), np.zeros((count, points)))
+        largest = np.full(count, 1e-300)
+        for step in range(factors.shape[1]):
+            driving = (factors[:, step] @ self._cases).reshape(count, 5, points)
+            held, state, settled[:, step] = self._advance(driving, held, state, largest)
+            coordinates[:, step] = held
+
+    def _advance(
+        self, driving: FloatArray, start: FloatArray, before: _Points, largest: FloatArray
+    ) -> tuple[FloatArray, _Points, BoolArray]:
+        """One step of all histories: coordinates and state after it, and which of them found a balance [H].
 
         Args:
-            driving: strain of the loads [6, A, H].
+            driving: strain deviator of the loads [H, 5, A].
             start: coordinates before [H, J].
-            before: plastic state before, trailing shape [A, H].
+            before: state of the points before.
             largest: largest right-hand side of each history so far [H]; updated.
         """
-        coordinates, after = start.copy(), before
-        alive = np.arange(len(start))
-        last = np.full(len(start), np.inf)
-        move = np.zeros_like(start)
-        plastic, equivalent = before.plastic_strain.copy(), before.equivalent.copy()
-        for _ in range(_ITERATIONS):
-            own = PlasticState(before.plastic_strain[:, :, alive], before.equivalent[:, alive])
-            mapped = return_map(driving[:, :, alive] + self._strain(coordinates[alive]), own, self._material)
-            plastic[:, :, alive], equivalent[:, alive] = mapped.state.plastic_strain, mapped.state.equivalent
-            caused = (self._testing @ mapped.state.plastic_strain.reshape(-1, len(alive))).T
+        count = len(start)
+        held, state = start, before
+        base, trial, move = start.copy(), start.copy(), np.zeros_like(start)
+        share, last, best = np.ones(count), np.full(count, np.inf), np.full(count, np.inf)
+        alive, settled = np.arange(count), np.ones(count, dtype=bool)
+        for iteration in range(_ITERATIONS):
+            every = len(alive) == count
+            own = before if every else _Points(before.plastic[alive], before.equivalent[alive])
+            mapped = self._return_map((driving if every else driving[alive]) + self._strain(trial[alive]), own)
+            caused = mapped.state.plastic.reshape(len(alive), -1) @ self._testing
             largest[alive] = np.maximum(largest[alive], np.linalg.norm(caused, axis=1))
-            residual = caused - coordinates[alive]
+            residual = caused - trial[alive]
             size = np.linalg.norm(residual, axis=1)
             open_ = size > _TOLERANCE * largest[alive]
+            if not iteration:
+                held, state, best = trial.copy(), mapped.state, size.copy()
+            else:
+                kept = ~open_ | (size < best[alive])
+                at = alive[kept]
+                held[at], best[at] = trial[at], size[kept]
+                state.plastic[at], state.equivalent[at] = mapped.state.plastic[kept], mapped.state.equivalent[kept]
             if not open_.any():
-                break
+                return held, state, settled
             worse = open_ & (size > 2 * last[alive])
-            # A step that made things worse is taken back by half.
-            move[alive[worse]] *= -0.5
-            onward = open_ & ~worse
-            if onward.any():
-                move[alive[onward]] = self._newton_step(mapped, onward, residual[onward])
-            last[alive[onward]] = size[onward]
+            onward = np.flatnonzero(open_ & ~worse)
+            # A step that made things worse is halved until it does not.
+            share[alive[worse]] /= 2
+            ahead = alive[onward]
+            base[ahead], share[ahead], last[ahead] = trial[ahead], 1.0, size[onward]
+            move[ahead] = self._newton_step(mapped, onward, residual[onward])
             alive = alive[open_]
-            coordinates[alive] += move[alive]
-        after = PlasticState(plastic, equivalent)
-        return coordinates, after
+            trial[alive] = np.clip(base[alive] + share[alive, None] * move[alive], -self._bound, self._bound)
+        settled[alive] = False
+        return held, state, settled
 
     def _strain(self, coordinates: FloatArray) -> FloatArray:
-        return np.asarray(self._flat @ coordinates.T).reshape(6, -1, len(coordinates))
+        return np.asarray(coordinates @ self._modes).reshape(len(coordinates), 5, -1)
 
-    def _newton_step(self, mapped: ReturnMap, chosen: BoolArray, residual: FloatArray) -> FloatArray:
-        """Solve the tangent of the chosen histories for a residual [R, J]."""
-        count, modes = residual.shape
+    def _return_map(self, strain: FloatArray, before: _Points) -> _Mapped:
+        """The radial return at a strain deviator [R, 5, A], which is used up."""
+        shear, law = self._material.shear_modulus_pa, self._material.hardening
+        strain -= before.plastic
+        norm = np.sqrt(np.einsum("rca,rca->ra", strain, strain))
+        excess = np.maximum(2 * shear * norm - SQRT_2_3 * self._material.yield_stress(before.equivalent), 0.0)
+        multiplier = law.multiplier(excess, before.equivalent, shear)
+        strain /= np.maximum(norm, 1e-30)[:, None]
+        after = _Points(before.plastic + multiplier[:, None] * strain, before.equivalent + SQRT_2_3 * multiplier)
+        return _Mapped(after, multiplier, strain, norm)
+
+    def _newton_step(self, mapped: _Mapped, index: IntArray, residual: FloatArray) -> FloatArray:
+        """Solve the tangents of the histories of an index for a residual [R, J]."""
         result = np.empty_like(residual)
-        index = np.flatnonzero(chosen)
-        size = max(1, _CHUNK // max(1, len(self._weight) * modes))
-        for first in range(0, count, size):
+        size = max(1, _CHUNK // max(1, len(self._weight) * self._count))
+        for first in range(0, len(index), size):
             part = slice(first, first + size)
-            tangent = self._tangent(mapped, index[part])
+            tangent = self._tangent(mapped, index[part]) + _STIFFNESS * np.eye(self._count)
             result[part] = np.linalg.solve(tangent, residual[part][..., None])[..., 0]
         return result
 
-    def _tangent(self, mapped: ReturnMap, index: IntArray) -> FloatArray:
+    def _tangent(self, mapped: _Mapped, index: IntArray) -> FloatArray:
         """Reduced consistent tangents [R, J, J]; the elastic one is the identity."""
-        shear, modes = self._material.shear_modulus_pa, self._modes.shape[2]
-        multiplier, norm = mapped.multiplier[:, index], mapped.trial_norm[:, index]  # [A, R]
-        flowing = np.flatnonzero(multiplier.any(axis=1))
-        multiplier, norm = multiplier[flowing], norm[flowing]
-        flows, weight = multiplier > 0, self._weight[flowing, None]
-        slope = self._material.hardening.slope(mapped.state.equivalent[flowing][:, index])
-        theta = 2 * shear * multiplier / np.maximum(norm, 1e-30)
-        radial = np.where(flows, 2 * shear / (1 + slope / (3 * shear)) - 2 * shear * theta, 0.0) * weight
-        along = np.zeros((len(index), len(flowing), modes))
-        direction, strain = mapped.direction[:, flowing][:, :, index], self._modes[:, flowing]
-        for component in range(6):
-            along += direction[component].T[:, :, None] * strain[component]
-        lost = ((2 * shear * theta * weight).T @ self._squares[flowing]).reshape(-1, modes, modes)
-        lost += (along * radial.T[:, :, None]).transpose(0, 2, 1) @ along
+        shear, modes = self._material.shear_modulus_pa, self._count
+        flowing = np.flatnonzero(mapped.multiplier[index].any(axis=0))
+        chosen = np.ix_(index, flowing)
+        multiplier, norm = mapped.multiplier[chosen], mapped.trial_norm[chosen]  # [R, A]
+        weight = 2 * shear * self._weight[flowing]
+        slope = self._material.hardening.slope(mapped.state.equivalent[chosen])
+        theta = multiplier / np.maximum(norm, 1e-30)
+        radial = np.where(multiplier > 0, 1 / (1 + slope / (3 * shear)) - theta, 0.0) * weight
+        direction = mapped.direction[np.ix_(index, np.arange(5), flowing)].astype(np.float32)
+        along = (direction.transpose(2, 0, 1) @ self._by_point[flowing]).transpose(1, 0, 2)  # [R, A, J]
+        lost = ((theta * weight).astype(np.float32) @ self._squares[flowing]).reshape(-1, modes, modes)
+        lost += (along * radial[:, :, None].astype(np.float32)).transpose(0, 2, 1) @ along
         return np.eye(modes) - lost

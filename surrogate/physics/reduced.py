@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogate.fields import FloatArray, IntArray
+from surrogate.fields import BoolArray, FloatArray, IntArray
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.invariants import deviator, tensor_norm
@@ -47,7 +47,7 @@ class ReducedSettings:
 
     modes: int = 12
     enrichments: int = 1
-    gate: float = 0.5
+    gate: float = 0.35
     snapshot_histories: int = 16
     snapshot_steps: int = 8
 
@@ -61,12 +61,14 @@ class ReducedAnchor:
         strain: their strain [6, P, J], engineering shear.
         coordinates: [H, T, J].
         earlier: coordinates before the last enrichment, zero for the modes that it added [H, T, J].
+        settled: whether a step found its balance in the span [H, T]; where not, the part is at or past collapse.
     """
 
     unknowns: FloatArray
     strain: FloatArray
     coordinates: FloatArray
     earlier: FloatArray
+    settled: BoolArray
 
 
 def reduced_anchor(
@@ -119,7 +121,8 @@ def enriched(
     problem = ReducedProblem(anchor.strain[:, points], strain[:, points], weights, system.material)
     earlier = np.zeros((*factors.shape[:2], unknowns.shape[1]))
     earlier[..., : reduced.unknowns.shape[1]] = reduced.coordinates
-    return ReducedAnchor(unknowns, strain, integrate(problem, factors), earlier)
+    found = integrate(problem, factors)
+    return ReducedAnchor(unknowns, strain, found.coordinates, earlier, found.settled)
 
 
 def points_near_yield(anchor: ElasticAnchor, factors: FloatArray, gate: float) -> IntArray:
@@ -199,4 +202,5 @@ def _orthonormal(system: ElasticSystem, known: FloatArray, added: FloatArray) ->
 
 def _empty(anchor: ElasticAnchor, factors: FloatArray) -> ReducedAnchor:
     none = np.zeros((*factors.shape[:2], 0))
-    return ReducedAnchor(np.zeros((len(anchor.unknowns), 0)), np.zeros((*anchor.strain.shape[:2], 0)), none, none)
+    unknowns, strain = np.zeros((len(anchor.unknowns), 0)), np.zeros((*anchor.strain.shape[:2], 0))
+    return ReducedAnchor(unknowns, strain, none, none, np.ones(factors.shape[:2], dtype=bool))
