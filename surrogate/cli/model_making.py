@@ -1,6 +1,9 @@
 """Verbs that make a model: campaign, train, evaluate, calibrate, publish. All can be resumed or repeated."""
 
 import math
+import sys
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +11,14 @@ import typer
 
 from surrogate.cli.options import AsJson, DeviceOption
 from surrogate.serving.terminal import print_json, progress_bars, reported
+
+
+class Measure(StrEnum):
+    """What `evaluate` measures."""
+
+    ACCURACY = "accuracy"
+    RANKING = "ranking"
+    HORIZON = "horizon"
 
 
 def campaign(
@@ -76,30 +87,64 @@ def train(
 def evaluate(
     data: Annotated[Path, typer.Argument(help="Directory of a campaign.", show_default=False)],
     model: Annotated[str | None, typer.Option("--model", help="Name of a shipped model or a model's folder.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the evaluation as JSON here.")] = None,
+    measure: Annotated[
+        Measure,
+        typer.Option(help="Errors on test parts; how well 200 histories are ranked; histories 3 times as long."),
+    ] = Measure.ACCURACY,
+    out: Annotated[Path | None, typer.Option("--out", help="Write what is measured as JSON here.")] = None,
+    methods: Annotated[
+        list[str] | None, typer.Option("--methods", help="How a method's name begins; repeat for several.")
+    ] = None,
     left_out_family: Annotated[str | None, typer.Option(help="As in training.")] = None,
+    family: Annotated[str | None, typer.Option(help="Parts of this family only.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many parts.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    keep: Annotated[
+        bool, typer.Option(help="Keep each part's errors in the user's cache, and go on from them.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model on test parts, beside its classical competitors.
+    """Measure a model on test parts, beside its classical competitors. Resumable: run it again to go on.
 
     Example: surrogate evaluate campaigns/pilot --model runs/pilot/model
     """
     with reported(as_json):
-        from surrogate.training import evaluation as run
+        from surrogate.training import evaluation, horizon_evaluation, ranking_evaluation
+        from surrogate.training.evaluation_table import evaluation_text, save_json
 
         with progress_bars() as show:
-            found = run.evaluate(
-                model, data, left_out_family=left_out_family, limit=limit, workers=workers,
-                progress=lambda done, total: show("evaluate", done / total),
-            )  # fmt: skip
+            progress = _counted(lambda done, total: show("evaluate", done / total))
+            chosen = tuple(methods or ())
+            if measure is Measure.RANKING:
+                ranking = ranking_evaluation.rank(model, data, limit=limit, methods=chosen, progress=progress)
+                values, text = ranking.as_json(), ranking_evaluation.ranking_text(ranking)
+            elif measure is Measure.HORIZON:
+                horizon = horizon_evaluation.far(model, data, limit=limit, methods=chosen, progress=progress)
+                values, text = horizon.as_json(), horizon_evaluation.horizon_text(horizon)
+            else:
+                cache = evaluation.default_cache(data) if keep else None
+                found = evaluation.evaluate(
+                    model, data, left_out_family=left_out_family, only_family=family, limit=limit, methods=chosen,
+                    cache=cache, workers=workers, progress=progress,
+                )  # fmt: skip
+                values, text = found.as_json(), evaluation_text(found)
         if out is not None:
-            run.save_evaluation(found, out)
+            save_json(values, out)
         if as_json:
-            print_json(found.as_json())
+            print_json(values)
         else:
-            typer.echo(run.evaluation_text(found))
+            typer.echo(text)
+
+
+def _counted(show: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Shows parts done, where standard error is no terminal as a line for each tenth of them."""
+
+    def progress(done: int, total: int) -> None:
+        show(done, total)
+        if not sys.stderr.isatty() and (done == total or done % max(1, total // 10) == 0):
+            typer.echo(f"{done} of {total} parts", err=True)
+
+    return progress
 
 
 def calibrate(
@@ -143,10 +188,11 @@ def publish(
     with reported(False):
         from surrogate.serving.registry import SHIPPED
         from surrogate.training import evaluation as run
+        from surrogate.training.evaluation_table import load_evaluation
         from surrogate.training.publishing import publish as put
 
         if evaluation is not None:
-            found = run.load_evaluation(evaluation)
+            found = load_evaluation(evaluation)
         else:
             with progress_bars() as show:
                 found = run.evaluate(

@@ -60,6 +60,10 @@ class DrawnTruth:
         names = (LoadHistory(f"history {i + 1}", factors) for i, factors in enumerate(self.factors))
         return replace(stored, load_histories=tuple(names))
 
+    def first_steps(self, history: int, end: int) -> StepScalars:
+        """Scalars of the first `end` steps of one history."""
+        return StepScalars(*(getattr(self.scalars, entry.name)[history, :end] for entry in fields(StepScalars)))
+
     def state(self, history: int, step: int, points: int) -> PlasticState:
         """A stored plastic state at all quadrature points, trailing shape [points]."""
         place = int(np.flatnonzero(self.steps[history] == step)[0])
@@ -204,11 +208,11 @@ def _gathered(path: Path, answers: list[HistoryFields], until: tuple[int, ...]) 
     scalars = _stacked([answer.scalars for answer in answers])
     steps = np.array([[s for end in until for s in (_peak_before(a, end), end - 1)] for a in answers], dtype=np.int64)
     steps = np.sort(steps, axis=1)
-    equivalent = [answer.equivalent_plastic_strain[own].reshape(len(own), -1)
-                  for answer, own in zip(answers, steps, strict=True)]  # fmt: skip
-    yielded = np.flatnonzero(np.any([(e > 0).any(axis=0) for e in equivalent], axis=0)) if until else np.zeros(0, int)
-    strain = [answer.plastic_strain[own].reshape(len(own), -1, 6)[:, yielded]
-              for answer, own in zip(answers, steps, strict=True)]  # fmt: skip
+    points = answers[0].equivalent_plastic_strain[0].size
+    pairs = list(zip(answers, steps, strict=True))
+    equivalent = [answer.equivalent_plastic_strain[own].reshape(len(own), points) for answer, own in pairs]
+    yielded = np.flatnonzero(np.any([(field > 0).any(axis=0) for field in equivalent], axis=0))
+    strain = [answer.plastic_strain[own].reshape(len(own), points, 6)[:, yielded] for answer, own in pairs]
     return DrawnTruth(
         path=path,
         factors=np.stack([answer.factors for answer in answers]),
@@ -217,7 +221,7 @@ def _gathered(path: Path, answers: list[HistoryFields], until: tuple[int, ...]) 
         steps=steps,
         yielded=yielded,
         plastic_strain=np.stack(strain),
-        equivalent=np.stack([e[:, yielded] for e in equivalent]),
+        equivalent=np.stack([field[:, yielded] for field in equivalent]),
     )
 
 

@@ -17,7 +17,8 @@ from surrogate.model.checkpoint import (
 )
 from surrogate.serving.registry import CARD, SHIPPED
 from surrogate.training.collapse import CollapseReport
-from surrogate.training.evaluation import METRICS, Evaluation, table_text
+from surrogate.training.evaluation_table import Evaluation, table_text
+from surrogate.training.part_evaluation import METRICS
 
 LARGEST_BYTES = 10_000_000
 EVALUATION = "evaluation.json"
