@@ -2,9 +2,9 @@
 
 With modes orthonormal in elastic energy, the load cases themselves are balanced, and equilibrium within the span is
 b = sum over the points of weight * (D B phi) : eps_p(eps_cases + B phi b). Newton's method with the consistent tangent.
-Plastic flow keeps the volume, so that all is written in five numbers a point: the coordinates of the strain deviator in
-an orthonormal basis, in which the norm of a tensor is that of the vector and 2 G times strain is stress.
-Source: Simo and Hughes, Computational Inelasticity, boxes 3.1 (return) and 3.2 (tangent).
+All of it is written in the five numbers of a deviator. The points may be all of a part's with their volumes, or a few
+with the weights of a cubature.
+Source: Simo and Hughes, Computational Inelasticity, box 3.2 (tangent).
 Shape letters: A quadrature points, J modes, H histories, R of them that still iterate, T steps, K load cases.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogate.fields import BoolArray, FloatArray, IntArray
-from surrogate.physics.hardening import SQRT_2_3
+from surrogate.physics.deviatoric import DeviatoricReturn, DeviatoricState, deviatoric_return, strain_deviator
 from surrogate.physics.materials import Material
 
 _TOLERANCE = 1e-3
@@ -26,24 +26,6 @@ _STIFFNESS = 1e-5
 _TOGETHER = 40_000
 # Numbers that the tangents of some histories may take at once.
 _CHUNK = 4_000_000
-
-_ROOT_2, _ROOT_6 = np.sqrt(2.0), np.sqrt(6.0)
-_TO_DEVIATOR = np.zeros((5, 6))
-_TO_DEVIATOR[0, :2] = 1 / _ROOT_2, -1 / _ROOT_2
-_TO_DEVIATOR[1, :3] = -1 / _ROOT_6, -1 / _ROOT_6, 2 / _ROOT_6
-_TO_DEVIATOR[2:, 3:] = np.eye(3) / _ROOT_2
-# Back to a strain without volume change, with engineering shear.
-_FROM_DEVIATOR = _TO_DEVIATOR.T * np.array([1, 1, 1, 2, 2, 2])[:, None]
-
-
-def strain_deviator(strain: FloatArray) -> FloatArray:
-    """Coordinates [5, ...] of the deviator of a strain [6, ...] with engineering shear, in an orthonormal basis."""
-    return np.asarray((_TO_DEVIATOR @ strain.reshape(6, -1)).reshape(5, *strain.shape[1:]))
-
-
-def strain_of_deviator(deviator: FloatArray) -> FloatArray:
-    """The strain [6, ...], engineering shear, without volume change, of a deviator [5, ...]."""
-    return np.asarray((_FROM_DEVIATOR @ deviator.reshape(5, -1)).reshape(6, *deviator.shape[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,33 +51,12 @@ class Integrated:
 
     Attributes:
         coordinates: of the modes at every step [H, T, J].
-        settled: whether a step found its balance [H, T]. Where not, the part is at or past plastic collapse in the span,
-            or the step was too large; the coordinates are the best that were seen, and finite.
+        settled: whether a step found its balance [H, T]. Where not, the part is past plastic collapse in the span, or
+            the step was too large; the coordinates are the best that were seen, and finite.
     """
 
     coordinates: FloatArray
     settled: BoolArray
-
-
-@dataclass(frozen=True)
-class _Points:
-    """Plastic strain deviator [R, 5, A], accumulated equivalent plastic strain [R, A].
-
-    Histories come first, so that those that still iterate are taken out by whole blocks.
-    """
-
-    plastic: FloatArray
-    equivalent: FloatArray
-
-
-@dataclass(frozen=True)
-class _Mapped:
-    """A radial return: state after, multiplier [R, A], flow direction [R, 5, A], norm of the trial strain [R, A]."""
-
-    state: _Points
-    multiplier: FloatArray
-    direction: FloatArray
-    trial_norm: FloatArray
 
 
 def integrate(problem: ReducedProblem, factors: FloatArray) -> Integrated:
@@ -136,7 +97,7 @@ class _Newton:
         """All steps of some histories, written into the coordinates [H, T, J] and whether they settled [H, T]."""
         count, points = len(factors), len(self._weight)
         held = np.zeros((count, self._count))
-        state = _Points(np.zeros((count, 5, points)), np.zeros((count, points)))
+        state = DeviatoricState.virgin(count, points)
         largest = np.full(count, 1e-300)
         for step in range(factors.shape[1]):
             driving = (factors[:, step] @ self._cases).reshape(count, 5, points)
@@ -144,8 +105,8 @@ class _Newton:
             coordinates[:, step] = held
 
     def _advance(
-        self, driving: FloatArray, start: FloatArray, before: _Points, largest: FloatArray
-    ) -> tuple[FloatArray, _Points, BoolArray]:
+        self, driving: FloatArray, start: FloatArray, before: DeviatoricState, largest: FloatArray
+    ) -> tuple[FloatArray, DeviatoricState, BoolArray]:
         """One step of all histories: coordinates and state after it, and which of them found a balance [H].
 
         Args:
@@ -161,8 +122,9 @@ class _Newton:
         alive, settled = np.arange(count), np.ones(count, dtype=bool)
         for iteration in range(_ITERATIONS):
             every = len(alive) == count
-            own = before if every else _Points(before.plastic[alive], before.equivalent[alive])
-            mapped = self._return_map((driving if every else driving[alive]) + self._strain(trial[alive]), own)
+            own = before if every else DeviatoricState(before.plastic[alive], before.equivalent[alive])
+            strain = (driving if every else driving[alive]) + self._strain(trial[alive])
+            mapped = deviatoric_return(strain, own, self._material)
             caused = mapped.state.plastic.reshape(len(alive), -1) @ self._testing
             largest[alive] = np.maximum(largest[alive], np.linalg.norm(caused, axis=1))
             residual = caused - trial[alive]
@@ -192,18 +154,7 @@ class _Newton:
     def _strain(self, coordinates: FloatArray) -> FloatArray:
         return np.asarray(coordinates @ self._modes).reshape(len(coordinates), 5, -1)
 
-    def _return_map(self, strain: FloatArray, before: _Points) -> _Mapped:
-        """The radial return at a strain deviator [R, 5, A], which is used up."""
-        shear, law = self._material.shear_modulus_pa, self._material.hardening
-        strain -= before.plastic
-        norm = np.sqrt(np.einsum("rca,rca->ra", strain, strain))
-        excess = np.maximum(2 * shear * norm - SQRT_2_3 * self._material.yield_stress(before.equivalent), 0.0)
-        multiplier = law.multiplier(excess, before.equivalent, shear)
-        strain /= np.maximum(norm, 1e-30)[:, None]
-        after = _Points(before.plastic + multiplier[:, None] * strain, before.equivalent + SQRT_2_3 * multiplier)
-        return _Mapped(after, multiplier, strain, norm)
-
-    def _newton_step(self, mapped: _Mapped, index: IntArray, residual: FloatArray) -> FloatArray:
+    def _newton_step(self, mapped: DeviatoricReturn, index: IntArray, residual: FloatArray) -> FloatArray:
         """Solve the tangents of the histories of an index for a residual [R, J]."""
         result = np.empty_like(residual)
         size = max(1, _CHUNK // max(1, len(self._weight) * self._count))
@@ -213,7 +164,7 @@ class _Newton:
             result[part] = np.linalg.solve(tangent, residual[part][..., None])[..., 0]
         return result
 
-    def _tangent(self, mapped: _Mapped, index: IntArray) -> FloatArray:
+    def _tangent(self, mapped: DeviatoricReturn, index: IntArray) -> FloatArray:
         """Reduced consistent tangents [R, J, J]; the elastic one is the identity."""
         shear, modes = self._material.shear_modulus_pa, self._count
         flowing = np.flatnonzero(mapped.multiplier[index].any(axis=0))
