@@ -1,7 +1,8 @@
-"""The local plastic anchor: the material law at each point along the elastic strain path, no neighbour asked.
+"""What the physics says of every history before the network speaks: the law run along strain paths.
 
-The classical strain-driven local notch approximation; what it gets wrong is what the network learns.
-Shape letters: P points, H histories, T steps, K load cases.
+Along the elastic strain alone that is the local anchor, the classical strain-driven notch approximation; along the
+elastic strain and the plastic modes it is the reduced anchor, and what that gets wrong is what the network learns.
+Shape letters: P points, H histories, T steps, K load cases, J modes, N mesh points.
 """
 
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogate.fields import FloatArray
+from surrogate.fields import FloatArray, IntArray
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import PlasticState, return_map
+from surrogate.physics.reduced import ReducedAnchor
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +43,81 @@ def anchor_fields(anchor: ElasticAnchor) -> AnchorFields:
     return AnchorFields(system.material, system.volumes, anchor.strain, anchor.stress, displacement)
 
 
+@dataclass(frozen=True, eq=False)
+class AnchorPath:
+    """The reduced anchor of all histories.
+
+    Attributes:
+        factors: [H, T, K].
+        coordinates: of the modes [H, T, J].
+        earlier: coordinates before the last enrichment [H, T, J].
+        mode_strain: [6, P, J], engineering shear.
+        mode_displacement: [J, N, 3], m.
+    """
+
+    factors: FloatArray
+    coordinates: FloatArray
+    earlier: FloatArray
+    mode_strain: FloatArray
+    mode_displacement: FloatArray
+
+
+def anchor_path(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor) -> AnchorPath:
+    """The reduced anchor as the model reads it; factors [H, T, K]."""
+    displacement = anchor.system.displacement(reduced.unknowns)
+    return AnchorPath(factors, reduced.coordinates, reduced.earlier, reduced.strain, displacement)
+
+
+@dataclass(frozen=True)
+class AnchorStep:
+    """The anchors at some points after one step.
+
+    Attributes:
+        step: index of the step.
+        stress: of the reduced anchor [6, P, H], Pa.
+        state: its plastic state, trailing shape [P, H].
+        earlier: equivalent plastic strain before the last enrichment [P, H].
+        local: equivalent plastic strain of the local anchor [P, H].
+    """
+
+    step: int
+    stress: FloatArray
+    state: PlasticState
+    earlier: FloatArray
+    local: FloatArray
+
+
+def anchor_steps(
+    fields: AnchorFields,
+    path: AnchorPath,
+    points: IntArray,
+    histories: IntArray | None = None,
+    steps: int | None = None,
+) -> Iterator[AnchorStep]:
+    """Run the law at some points along three strain paths: reduced, reduced before the last enrichment, and local.
+
+    Args:
+        fields: elastic answer.
+        path: the reduced anchor.
+        points: of the mesh's quadrature points [P].
+        histories: some of them; None for all.
+        steps: so many of the first; None for all.
+    """
+    chosen = slice(None) if histories is None else histories
+    factors = path.factors[chosen, :steps]
+    cases, modes = fields.strain[:, points], path.mode_strain[:, points]
+    both = np.concatenate([cases, modes], axis=-1)
+    reduced, earlier = (
+        local_path(both, np.concatenate([factors, part[chosen, :steps]], axis=-1), fields.material)
+        for part in (path.coordinates, path.earlier)
+    )
+    for now, before, alone in zip(reduced, earlier, local_path(cases, factors, fields.material), strict=True):
+        yield AnchorStep(now.step, now.stress, now.state, before.state.equivalent, alone.state.equivalent)
+
+
 @dataclass(frozen=True)
 class LocalStep:
-    """The local anchor after one step.
+    """The law after one step of a strain path.
 
     Attributes:
         step: index of the step.
@@ -63,10 +137,10 @@ def pad_factors(factors: list[FloatArray]) -> FloatArray:
 
 
 def local_path(case_strain: FloatArray, factors: FloatArray, material: Material) -> Iterator[LocalStep]:
-    """Run the material law along the elastic strain path, step by step.
+    """Run the material law along a strain path, step by step.
 
     Args:
-        case_strain: elastic strain of each load case [6, P, K], engineering shear.
+        case_strain: strain of each load case (and mode) [6, P, K], engineering shear.
         factors: [H, T, K].
         material: the law.
     """

@@ -1,27 +1,40 @@
 """Decoders: plastic strain at quadrature points, and scalars straight from the tokens.
 
-The plastic strain is put together from tensors that turn with the part (the local anchor's plastic strain, stress
+The plastic strain is put together from tensors that turn with the part (the anchor's plastic strain, stress
 directions, neighbours' plastic strain, dyads of directions to neighbours) with coefficients that are invariant, so it
 turns with the part exactly. Shape letters: S states, A active cells, J neighbours, M tokens, D width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, softplus
 
 from surrogate.model.graph import TOKENS_READ, PartGraph
-from surrogate.model.invariant_features import FEATURE_COUNT, deviator, dot, dyad, norm, point_features, square, unit
+from surrogate.model.invariant_features import (
+    FEATURE_COUNT,
+    TREND_FEATURE,
+    deviator,
+    dot,
+    dyad,
+    norm,
+    point_features,
+    square,
+    unit,
+)
 
+# Largest displacement, hottest plastic strain and largest permanent displacement by the anchor, see anchor_state.
+DISPLACEMENT_FEATURES = 3
 _EDGE_FEATURES = 5
-_OWN_TENSORS = 6
+_OWN_TENSORS = 7
+_DEFECT_FEATURES = 2
 _SQRT_3_2 = 1.5**0.5
 
 
 @dataclass(frozen=True)
-class LocalState:
-    """The local anchor at the quadrature points of the active cells in S states; stress in yield strengths.
+class AnchorState:
+    """The reduced anchor at the quadrature points of the active cells in S states; stress in yield strengths.
 
     Attributes:
         elastic: elastic stress [S, A, 4, 6].
@@ -29,6 +42,10 @@ class LocalState:
         stress: [S, A, 4, 6].
         strain: plastic strain, tensor shear, in yield strains [S, A, 4, 6].
         equivalent: equivalent plastic strain, in yield strains [S, A, 4].
+        earlier: the same before the last enrichment [S, A, 4].
+        local: the same of the local anchor [S, A, 4].
+        defect: elastic stress of the strain by which equilibrium with this plastic strain differs from the anchor's
+            own strain [S, A, 4, 6]; zero where no factor is at hand.
     """
 
     elastic: Tensor
@@ -36,12 +53,17 @@ class LocalState:
     stress: Tensor
     strain: Tensor
     equivalent: Tensor
+    earlier: Tensor
+    local: Tensor
+    defect: Tensor
 
-    def select(self, states: Tensor) -> "LocalState":
+    def select(self, states: Tensor) -> "AnchorState":
         """Some of the states."""
-        return LocalState(
-            *(t[states] for t in (self.elastic, self.increment, self.stress, self.strain, self.equivalent))
-        )
+        return AnchorState(*(getattr(self, f.name)[states] for f in fields(self)))
+
+    def to(self, device: torch.device) -> "AnchorState":
+        """The same states on a device."""
+        return AnchorState(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -78,11 +100,13 @@ class MessageLayer(nn.Module):
 
 
 class FieldDecoder(nn.Module):
-    """Latent tokens and the local anchor -> plastic strain at the quadrature points of the active cells."""
+    """Latent tokens and the reduced anchor -> plastic strain at the quadrature points of the active cells."""
 
     def __init__(self, width: int, cell_width: int, hidden: int, layers: int) -> None:
         super().__init__()
-        self.point = nn.Sequential(nn.Linear(FEATURE_COUNT, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+        self.point = nn.Sequential(
+            nn.Linear(FEATURE_COUNT + _DEFECT_FEATURES, hidden), nn.GELU(), nn.Linear(hidden, hidden)
+        )
         self.latent = nn.Linear(width, hidden)
         self.reading = nn.Sequential(nn.Linear(2 * TOKENS_READ, 16), nn.GELU(), nn.Linear(16, TOKENS_READ))
         self.cell = nn.Linear(cell_width, hidden)
@@ -91,13 +115,14 @@ class FieldDecoder(nn.Module):
         self.head = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.GELU(), nn.Linear(hidden, 3 + _OWN_TENSORS + 2))
         last = self.head[-1]
         assert isinstance(last, nn.Linear)
-        nn.init.normal_(last.weight, std=0.02)
+        # Untrained, the decoder repeats the anchor.
+        nn.init.zeros_(last.weight)
         with torch.no_grad():
             last.bias.zero_()
-            last.bias[:3] = torch.tensor([0.3, -3.0, -4.0])
+            last.bias[:3] = torch.tensor([0.0, -6.0, -6.0])
 
     def forward(
-        self, graph: PartGraph, cells: Tensor, tokens: Tensor, geometry: Tensor, local: LocalState
+        self, graph: PartGraph, cells: Tensor, tokens: Tensor, geometry: Tensor, anchor: AnchorState
     ) -> PlasticField:
         """Decode S states of one part.
 
@@ -106,15 +131,22 @@ class FieldDecoder(nn.Module):
             cells: embedding of its active cells [A, cell width].
             tokens: latent tokens [S, M, D].
             geometry: geometry tokens [M, D].
-            local: the local anchor in these states.
+            anchor: the reduced anchor in these states.
         """
         features = point_features(
-            local.elastic, local.increment, local.stress, local.strain, local.equivalent, graph.material[0]
+            anchor.elastic,
+            anchor.increment,
+            anchor.stress,
+            anchor.strain,
+            anchor.equivalent,
+            graph.material[0],
+            (anchor.earlier, anchor.local),
         )
+        features = torch.cat([features, _defect_features(anchor)], dim=-1)
         points = self.point(features)  # [S, A, 4, h]
         hidden = points.mean(dim=2) + self.cell(cells) + self._read(graph, self.latent(tokens + geometry))
-        mean_strain, mean_level = local.strain.mean(dim=2), local.equivalent.mean(dim=2)
-        edges = self._edges(graph, local)
+        mean_strain, mean_level = anchor.strain.mean(dim=2), anchor.equivalent.mean(dim=2)
+        edges = self._edges(graph, anchor)
         for layer in self.layers:
             hidden = layer(hidden, edges, graph.neighbours)
         weights = self.edge_tensors(torch.cat([hidden[:, graph.neighbours], edges], dim=-1))  # [S, A, J, 2]
@@ -124,7 +156,7 @@ class FieldDecoder(nn.Module):
         together = torch.cat(
             [hidden[:, :, None].expand_as(points), points, points.mean(2, keepdim=True).expand_as(points)], -1
         )
-        return _assemble(self.head(together), local, graph, near, spread, around)
+        return _assemble(self.head(together), anchor, graph, near, spread, around)
 
     def _read(self, graph: PartGraph, latent: Tensor) -> Tensor:
         distance = graph.token_distance_read
@@ -132,36 +164,55 @@ class FieldDecoder(nn.Module):
         return (latent[:, graph.tokens_read] * weights[..., None]).sum(dim=2)
 
     @staticmethod
-    def _edges(graph: PartGraph, local: LocalState) -> Tensor:
+    def _edges(graph: PartGraph, anchor: AnchorState) -> Tensor:
         length = graph.offset.norm(dim=-1)
         along = dyad(graph.offset / (length[..., None] + 1e-6))  # [A, J, 6]
-        stress = unit(deviator(local.stress.mean(dim=2)))[:, :, None]
-        elastic = deviator(local.elastic.mean(dim=2))
+        stress = unit(deviator(anchor.stress.mean(dim=2)))[:, :, None]
+        elastic = deviator(anchor.elastic.mean(dim=2))
         level = torch.log1p(norm(elastic))
         rise = level[:, graph.neighbours] - level[:, :, None]
-        plastic = torch.log1p(local.equivalent.mean(dim=2))[:, graph.neighbours]
+        plastic = torch.log1p(anchor.equivalent.mean(dim=2))[:, graph.neighbours]
         projected = dot(stress, along[None]), dot(unit(elastic)[:, :, None], along[None])
         return torch.stack([length.expand_as(rise), *projected, rise, plastic], dim=-1)
 
 
+def _defect_features(anchor: AnchorState) -> Tensor:
+    """How far and which way equilibrium pulls, along the flow and in all [S, A, 4, _DEFECT_FEATURES]."""
+    pull = deviator(anchor.defect)
+    along = _SQRT_3_2 * dot(unit(deviator(anchor.stress)), pull)
+    return torch.stack([torch.asinh(20 * along), torch.log1p(20 * norm(pull))], dim=-1)
+
+
+def _doubt(anchor: AnchorState) -> Tensor:
+    """How unsure the reduced anchor is of itself, 0 to 1 [S, A, 4, 1]: by its defect and its last enrichment."""
+    trend = torch.log1p(anchor.equivalent) - torch.log1p(anchor.earlier)
+    return -torch.expm1(-(20 * norm(anchor.defect) + 10 * trend.abs()))[..., None]
+
+
 def _assemble(
-    out: Tensor, local: LocalState, graph: PartGraph, near: Tensor, spread: Tensor, around: Tensor
+    out: Tensor, anchor: AnchorState, graph: PartGraph, near: Tensor, spread: Tensor, around: Tensor
 ) -> PlasticField:
     """Plastic strain from invariant coefficients [S, A, 4, 3 + _OWN_TENSORS + 2]."""
+    # The network has a say where the physics doubts itself.
+    doubt = _doubt(anchor)
+    out = torch.cat([out[..., :1] * doubt, out[..., 1:3], out[..., 3:] * doubt], dim=-1)
     own, share, extra = out[..., 0].clamp(-4, 4), out[..., 1], out[..., 2]
-    equivalent = torch.exp(own) * local.equivalent + torch.sigmoid(share) * around[..., None] + 0.2 * softplus(extra)
-    elastic, stress = unit(deviator(local.elastic)), unit(deviator(local.stress))
-    virgin = (local.equivalent <= 0).to(equivalent)
+    equivalent = torch.exp(own) * anchor.equivalent + doubt[..., 0] * (
+        torch.sigmoid(share) * around[..., None] + softplus(extra)
+    )
+    elastic, stress = unit(deviator(anchor.elastic)), unit(deviator(anchor.stress))
+    virgin = (anchor.equivalent <= 0).to(equivalent)
     # How straight the local path was: 1 for proportional loading, below for reversals.
-    straight = norm(local.strain) / (_SQRT_3_2 * local.equivalent + 1e-6)
+    straight = norm(anchor.strain) / (_SQRT_3_2 * anchor.equivalent + 1e-6)
     tensors = torch.stack(
         [
-            unit(local.strain) * straight[..., None],
+            unit(anchor.strain) * straight[..., None],
             elastic,
             stress,
             unit(deviator(square(elastic))),
             unit(deviator(square(stress))),
             dyad(graph.gradient)[:, None].expand_as(elastic),
+            unit(deviator(anchor.defect)),
         ],
         dim=-2,
     )
@@ -179,25 +230,35 @@ def _assemble(
 class TokenHeads(nn.Module):
     """Scalars straight from the tokens: nothing is decoded when histories are ranked.
 
-    Per token: log ratio of the largest equivalent plastic strain of its region over the local anchor's at its hottest
-    point, an additive part of it, and the largest von Mises stress. Per part: change of the largest displacement.
+    Per token: log ratio of the largest equivalent plastic strain of its region over the anchor's at its hottest
+    point, an additive part of it, and the largest von Mises stress. Per part: change of the largest displacement,
+    and log ratio of the permanent set over the reduced anchor's. Untrained, they repeat the anchor.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.token = nn.Sequential(nn.Linear(2 * width + FEATURE_COUNT, width), nn.GELU(), nn.Linear(width, 3))
-        self.part = nn.Sequential(nn.Linear(2 * width + 2, width), nn.GELU(), nn.Linear(width, 1))
+        self.part = nn.Sequential(nn.Linear(2 * width + DISPLACEMENT_FEATURES, width), nn.GELU(), nn.Linear(width, 2))
+        for layers in (self.token, self.part):
+            last = layers[-1]
+            assert isinstance(last, nn.Linear)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
-    def forward(self, tokens: Tensor, geometry: Tensor, action: Tensor, elastic_displacement: Tensor) -> "TokenScalars":
-        """Tokens [B, G, M, D], geometry [B, M, D], action [B, G, M, F], elastic displacement [B, G, 2]."""
+    def forward(self, tokens: Tensor, geometry: Tensor, action: Tensor, displacement: Tensor) -> "TokenScalars":
+        """Tokens [B, G, M, D], geometry [B, M, D], action [B, G, M, F], displacement features [B, G, 3]."""
         known = geometry[:, None].expand_as(tokens)
         out = self.token(torch.cat([tokens, known, action], dim=-1))
-        local = torch.expm1(action[..., 5])  # the local anchor's equivalent plastic strain, see point_features
-        plastic = torch.exp((0.5 + out[..., 0]).clamp(-4, 4)) * local + 0.2 * softplus(out[..., 1] - 4)
+        anchor = torch.expm1(action[..., 5])  # the anchor's equivalent plastic strain, see point_features
+        # Where the last enrichment changed nothing, there is nothing to add.
+        doubt = -torch.expm1(-action[..., TREND_FEATURE].abs())
+        plastic = torch.exp((doubt * out[..., 0]).clamp(-4, 4)) * anchor + doubt * softplus(out[..., 1] - 6)
         stress = action[..., 1] + out[..., 2]
-        pooled = torch.cat([tokens.mean(dim=2), tokens.amax(dim=2), elastic_displacement], dim=-1)
-        displacement = elastic_displacement[..., 0] + self.part(pooled)[..., 0]
-        return TokenScalars(plastic, stress, displacement)
+        pooled = torch.cat([tokens.mean(dim=2), tokens.amax(dim=2), displacement], dim=-1)
+        change, ratio = self.part(pooled).unbind(-1)
+        return TokenScalars(
+            plastic, stress, displacement[..., 0] + change, displacement[..., 2] * torch.exp(ratio.clamp(-2, 2))
+        )
 
 
 @dataclass(frozen=True)
@@ -208,8 +269,10 @@ class TokenScalars:
         plastic: largest equivalent plastic strain of each region, in yield strains [B, G, M].
         von_mises: largest von Mises stress of each region, in yield strengths [B, G, M].
         displacement: largest displacement over the largest elastic one of the history so far [B, G].
+        permanent_set: largest displacement that would stay after unloading, over the same [B, G].
     """
 
     plastic: Tensor
     von_mises: Tensor
     displacement: Tensor
+    permanent_set: Tensor

@@ -15,6 +15,7 @@ from surrogate.model.graph import CELL_FEATURES, TOKEN_FEATURES, PartGraph
 from surrogate.model.invariant_features import dot, norm, unit
 
 STATE_FEATURES = 8
+POOLED_FEATURES = 2 * STATE_FEATURES
 
 
 @dataclass(frozen=True)
@@ -60,72 +61,71 @@ class GeometryEncoder(nn.Module):
         return Geometry(tokens[:, 0], bias, tuple(cells))
 
 
-def state_features(strain: Tensor, equivalent: Tensor, local_strain: Tensor, local_equivalent: Tensor) -> Tensor:
-    """Invariants of a plastic state beside the local anchor's.
+def state_features(strain: Tensor, equivalent: Tensor, anchor_strain: Tensor, anchor_equivalent: Tensor) -> Tensor:
+    """Invariants of a plastic state beside the reduced anchor's.
 
     Args:
         strain: plastic strain [..., 6], in yield strains, tensor shear.
         equivalent: its equivalent plastic strain [...].
-        local_strain: the local anchor's [..., 6].
-        local_equivalent: the local anchor's [...].
+        anchor_strain: the reduced anchor's [..., 6].
+        anchor_equivalent: the reduced anchor's [...].
 
     Returns:
         [..., STATE_FEATURES].
     """
-    direction, local_direction = unit(strain), unit(local_strain)
-    logs, local_logs = torch.log1p(equivalent), torch.log1p(local_equivalent)
+    direction, anchor_direction = unit(strain), unit(anchor_strain)
+    logs, anchor_logs = torch.log1p(equivalent), torch.log1p(anchor_equivalent)
     return torch.stack(
         [
             logs,
-            local_logs,
-            logs - local_logs,
+            anchor_logs,
+            5 * (logs - anchor_logs),
             torch.log1p(norm(strain)),
-            dot(direction, local_direction),
-            torch.log1p(norm(strain - local_strain)),
+            dot(direction, anchor_direction),
+            torch.log1p(norm(strain - anchor_strain)),
             (equivalent > 0).to(logs),
-            torch.asinh(equivalent - local_equivalent),
+            torch.asinh(equivalent - anchor_equivalent),
         ],
         dim=-1,
     )
 
 
-class StateEncoder(nn.Module):
-    """Plastic state at the quadrature points -> latent tokens; no norm on its output, so that it can be regularised."""
+def pooled_state(graph: PartGraph, features: Tensor) -> Tensor:
+    """Mean and largest state features of each token's region [G, M, POOLED_FEATURES].
 
-    def __init__(self, width: int, point_width: int = 32) -> None:
+    Args:
+        graph: the part.
+        features: of the points of the active cells [G, A, 4, STATE_FEATURES].
+    """
+    count, states = len(graph.token_features), features.shape[0]
+    region = graph.cell_region[graph.active].repeat_interleave(4)
+    if not len(region):
+        return features.new_zeros(states, count, POOLED_FEATURES)
+    weight = graph.volume.reshape(-1, 1)
+    flat = features.reshape(states, len(region), -1).transpose(0, 1).reshape(len(region), -1)
+    total = scatter(weight, region, dim_size=count, reduce="sum").clamp(min=1e-12)
+    mean = scatter(flat * weight, region, dim_size=count, reduce="sum") / total
+    largest = scatter(flat, region, dim_size=count, reduce="max")
+    both = torch.stack([mean, largest], dim=1).reshape(count, 2, states, -1)
+    return both.permute(2, 0, 1, 3).reshape(states, count, -1)
+
+
+class StateEncoder(nn.Module):
+    """Pooled plastic state -> latent tokens; no norm on its output, so that it can be regularised."""
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.point = nn.Sequential(
-            nn.Linear(STATE_FEATURES, point_width), nn.GELU(), nn.Linear(point_width, point_width)
+        self.to_tokens = nn.Sequential(
+            nn.Linear(POOLED_FEATURES, width, bias=False), nn.GELU(), nn.Linear(width, width, bias=False)
         )
-        self.to_tokens = nn.Linear(2 * point_width, width)
         self.block = AttentionBlock(width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, graphs: list[PartGraph], features: list[Tensor], geometry: Geometry) -> Tensor:
-        """State features, B tensors [G, A, 4, STATE_FEATURES] -> tokens [B, G, M, D]."""
-        pooled = torch.stack([self._pool(graph, f) for graph, f in zip(graphs, features, strict=True)])
+    def forward(self, pooled: Tensor, geometry: Geometry) -> Tensor:
+        """Pooled state features [B, G, M, POOLED_FEATURES] -> tokens [B, G, M, D]."""
         tokens = self.to_tokens(pooled) + geometry.tokens[:, None]
         return self.out(self.block(tokens, geometry.bias))
 
     def virgin(self, geometry: Geometry) -> Tensor:
-        """Tokens of the state before any load [B, 1, M, D]."""
-        silent = geometry.tokens.new_zeros(*geometry.tokens.shape[:2], self.to_tokens.in_features)
-        tokens = self.to_tokens(silent) + geometry.tokens
-        return self.out(self.block(tokens[:, None], geometry.bias))
-
-    def _pool(self, graph: PartGraph, features: Tensor) -> Tensor:
-        count = len(graph.token_features)
-        region = graph.cell_region[graph.active].repeat_interleave(4)
-        steps = features.shape[0]
-        if not len(region):
-            return features.new_zeros(steps, count, self.to_tokens.in_features)
-        weight = graph.volume.reshape(-1, 1)
-        # Points without any plastic strain add nothing, so the virgin state pools to zero.
-        yielded = ((features[..., 0] > 0) | (features[..., 1] > 0)).reshape(steps, -1, 1)
-        hidden = (self.point(features).reshape(steps, len(region), -1) * yielded).transpose(0, 1)  # [P, G, d]
-        flat = hidden.reshape(len(region), -1)
-        total = scatter(weight, region, dim_size=count, reduce="sum").clamp(min=1e-12)
-        mean = scatter(flat * weight, region, dim_size=count, reduce="sum") / total
-        largest = scatter(flat, region, dim_size=count, reduce="max")
-        both = torch.stack([mean, largest], dim=1).reshape(count, 2, steps, -1)
-        return both.permute(2, 0, 1, 3).reshape(steps, count, -1)
+        """Tokens of the state before any load [B, 1, M, D]; its features are zero, as every layer's answer to them."""
+        return self.out(self.block(geometry.tokens[:, None], geometry.bias))

@@ -14,10 +14,18 @@ from torch import Tensor
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.selectors import select_faces
 from surrogate.geometry.tet_mesh import TET_SIDES, TetMesh
-from surrogate.model.anchor_path import AnchorFields, elastic_envelope, elastic_von_mises_squares
+from surrogate.model.anchor_path import (
+    AnchorFields,
+    AnchorPath,
+    elastic_envelope,
+    elastic_von_mises_squares,
+    local_path,
+)
 from surrogate.physics.problem import Acceleration, Problem
+from surrogate.physics.reduced import representative_histories
 
 NEIGHBOURS = 6
+_HISTORIES_LOOKED_AT = 16
 TOKENS_READ = 3
 CELL_FEATURES = 10
 TOKEN_FEATURES = 9
@@ -70,14 +78,14 @@ class PartGraph:
 
 
 def build_part_graph(
-    problem: Problem, anchor: AnchorFields, factors: FloatArray, token_count: int, gate: float
+    problem: Problem, anchor: AnchorFields, path: AnchorPath, token_count: int, gate: float
 ) -> PartGraph:
     """The graph of a part under some load histories.
 
     Args:
         problem: the problem.
         anchor: its elastic answer.
-        factors: all load factors that will be asked [S, K].
+        path: the reduced anchor of all histories that will be asked.
         token_count: M.
         gate: cells whose elastic von Mises stress stays below this share of yield are taken as elastic.
     """
@@ -91,18 +99,23 @@ def build_part_graph(
     gyration = np.sqrt(np.average(((centroids - centre) ** 2).sum(axis=1), weights=cell_volume))
     place = (centroids - centre) / gyration
     form = elastic_von_mises_squares(anchor.stress)
+    factors = path.factors.reshape(-1, path.factors.shape[-1])
     level = (elastic_envelope(form, factors) / yield_strength).reshape(-1, 4)  # [C, 4]
     hot = level.max(axis=1)
+    active = np.flatnonzero(hot > gate)
+    plastic = _largest_plastic(anchor, path, active, level.size).reshape(-1, 4) / (
+        yield_strength / material.youngs_modulus_pa
+    )
 
-    token_cells = _place_tokens(place, hot, token_count)
+    token_cells = _place_tokens(place, hot + np.log1p(plastic.max(axis=1)), token_count)
     tree = cKDTree(place[token_cells])
     region = tree.query(place)[1]
-    token_point = _hottest_points(region, level, token_count)
+    # Where something flows, the point that flows most counts, not the one of the largest elastic stress.
+    token_point = _hottest_points(region, np.where(plastic > 0, 1e3 + plastic, level), token_count)
     shares = cell_volume / cell_volume.sum()
     dual_edges = _dual_edges(mesh)
     sides = np.bincount(dual_edges[0], minlength=len(place))
     cell_features = _cell_features(problem, place, centre, gyration, cell_volume, hot, sides)
-    active = np.flatnonzero(hot > gate)
     neighbours, offset = _neighbours(place[active])
     distance, read = tree.query(place[active], k=TOKENS_READ)
     spacing = np.sort(np.linalg.norm(place[token_cells][:, None] - place[token_cells][None], axis=-1), axis=1)[:, 1]
@@ -141,6 +154,18 @@ def build_part_graph(
             )
         ),
     )
+
+
+def _largest_plastic(anchor: AnchorFields, path: AnchorPath, active: IntArray, count: int) -> FloatArray:
+    """Largest equivalent plastic strain of the reduced anchor at every quadrature point [P], of some histories."""
+    result = np.zeros(count)
+    points = (4 * active[:, None] + np.arange(4)).ravel()
+    chosen = representative_histories(path.factors, _HISTORIES_LOOKED_AT)
+    strain = np.concatenate([anchor.strain[:, points], path.mode_strain[:, points]], axis=-1)
+    acting = np.concatenate([path.factors[chosen], path.coordinates[chosen]], axis=-1)
+    for step in local_path(strain, acting, anchor.material):
+        result[points] = step.state.equivalent.max(axis=1)
+    return result
 
 
 def _place_tokens(place: FloatArray, hot: FloatArray, count: int) -> IntArray:

@@ -8,7 +8,9 @@ are halved at the border), stress in units of the yield strength, strain in unit
 import torch
 from torch import Tensor
 
-FEATURE_COUNT = 17
+FEATURE_COUNT = 19
+# Which of them tells how much the last enrichment changed.
+TREND_FEATURE = 17
 _TINY = 1e-12
 
 
@@ -63,16 +65,19 @@ def point_features(
     local_strain: Tensor,
     local_equivalent: Tensor,
     hardening: Tensor,
+    coarser: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """Invariants of a material point under the local anchor.
+    """Invariants of a material point under the reduced anchor.
 
     Args:
         elastic: elastic stress [..., 6], in yield strengths.
         increment: its change over the last step [..., 6].
-        local_stress: stress of the local anchor [..., 6].
-        local_strain: plastic strain of the local anchor [..., 6], in yield strains.
+        local_stress: stress of the reduced anchor [..., 6].
+        local_strain: plastic strain of the reduced anchor [..., 6], in yield strains.
         local_equivalent: its equivalent plastic strain [...].
         hardening: hardening modulus over E, broadcastable to [...].
+        coarser: equivalent plastic strain before the last enrichment and of the local anchor, each [...]; how fast
+            the three approach each other tells how far the last one is from the truth.
 
     Returns:
         [..., FEATURE_COUNT].
@@ -102,6 +107,8 @@ def point_features(
             dot(square(n_el), n_el),
             dot(square(n_loc), n_loc),
             (local_equivalent > 0).to(logs),
+            10 * (logs - torch.log1p(coarser[0])),
+            torch.log1p(coarser[0]) - torch.log1p(coarser[1]),
         ],
         dim=-1,
     )

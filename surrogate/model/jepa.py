@@ -34,7 +34,7 @@ class ModelConfig:
     predictor_layers: int = 2
     decoder_layers: int = 3
     dropout: float = 0.05
-    gate: float = 0.6
+    gate: float = 0.5
 
     def as_json(self) -> dict[str, float]:
         """Plain numbers for the checkpoint."""

@@ -15,7 +15,7 @@ class Predictor(nn.Module):
     """z_{t+1} = z_t + P(z_t, a_t, g).
 
     The action is the elastic stress increment at each token's hottest point, read as invariants together with the
-    local anchor's state there (`point_features`); its mean over tokens conditions every block.
+    reduced anchor's state there (`point_features`); its mean over tokens conditions every block.
     """
 
     def __init__(self, width: int, layers: int, dropout: float) -> None:

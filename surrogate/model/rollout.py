@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from surrogate.fields import IntArray
-from surrogate.model.decoder import LocalState, PlasticField, TokenScalars
+from surrogate.model.decoder import AnchorState, PlasticField, TokenScalars
 from surrogate.model.graph import PartGraph
 from surrogate.model.jepa import GraphJepa
 
@@ -26,7 +26,7 @@ class PartRequest:
     Attributes:
         graph: the part.
         actions: [H, T, M, F].
-        displacement_features: [H, T, 2].
+        displacement_features: [H, T, DISPLACEMENT_FEATURES].
     """
 
     graph: PartGraph
@@ -71,7 +71,7 @@ def roll_out(model: GraphJepa, requests: Sequence[PartRequest], device: torch.de
                 actions[:, rows].flatten(1, 2),
                 displacement[:, rows].flatten(1, 2),
             )
-            parts = (found.plastic, found.von_mises, found.displacement)
+            parts = (found.plastic, found.von_mises, found.displacement, found.permanent_set)
             heads.append([part.view(b, h, t, *part.shape[2:]).float().cpu() for part in parts])
     tokens = torch.cat(rolled, dim=1)
     scalars = [torch.cat(parts, dim=1) for parts in zip(*heads, strict=True)]
@@ -94,7 +94,7 @@ def _padded(arrays: list[Tensor]) -> Tensor:
 
 @torch.inference_mode()
 def decode(
-    model: GraphJepa, graph: PartGraph, part: RolledPart, local: LocalState, wanted: IntArray, device: torch.device
+    model: GraphJepa, graph: PartGraph, part: RolledPart, anchor: AnchorState, wanted: IntArray, device: torch.device
 ) -> PlasticField:
     """Plastic strain of some states, on the CPU.
 
@@ -102,7 +102,7 @@ def decode(
         model: the network, on `device`.
         graph: the part.
         part: its rollout.
-        local: the local anchor in these states.
+        anchor: the reduced anchor in these states.
         wanted: history and step of each state [S, 2].
         device: where to run.
     """
@@ -113,19 +113,7 @@ def decode(
     for first in range(0, len(wanted), chunk):
         rows = index[first : first + chunk]
         states = torch.arange(first, first + len(rows))
-        selected = local.select(states)
-        on_device = LocalState(
-            *(
-                t.to(device, non_blocking=True)
-                for t in (
-                    selected.elastic,
-                    selected.increment,
-                    selected.stress,
-                    selected.strain,
-                    selected.equivalent,
-                )
-            )
-        )
+        on_device = anchor.select(states).to(device)
         tokens = part.tokens[rows[:, 0], rows[:, 1]]
         field = model.field(moved, part.cells, tokens, part.geometry, on_device)
         strain.append(field.strain.float().cpu())

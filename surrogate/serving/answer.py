@@ -11,9 +11,9 @@ from torch import Tensor
 
 from surrogate.fields import BoolArray, FloatArray, HistoryFields, IntArray, StepScalars
 from surrogate.model.anchor_path import AnchorFields, elastic_von_mises, elastic_von_mises_squares
+from surrogate.model.anchor_state import plastic_state
 from surrogate.model.decoder import PlasticField, TokenScalars
 from surrogate.model.graph import PartGraph
-from surrogate.model.local_state import plastic_state
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.equilibrium import equilibrate, imbalance, return_to_yield
 from surrogate.physics.invariants import to_last
@@ -54,18 +54,23 @@ class PredictedStates:
 
 def elastic_steps(fields: AnchorFields, factors: FloatArray, problem: Problem) -> BoolArray:
     """Whether no point of the part has reached yield up to a step [H, T]."""
+    running = np.maximum.accumulate(elastic_peaks(fields, factors), axis=1)
+    return running <= problem.material.yield_strength_pa
+
+
+def elastic_peaks(fields: AnchorFields, factors: FloatArray) -> FloatArray:
+    """Largest elastic von Mises stress of the part at load factors [H, T, K] -> [H, T], Pa."""
     form = elastic_von_mises_squares(fields.stress)
     states = factors.reshape(-1, factors.shape[-1])
     chunks = np.array_split(states, max(1, len(states) * form.shape[1] // 4_000_000))
     largest = np.concatenate([elastic_von_mises(form, chunk).max(axis=1) for chunk in chunks])
-    running = np.maximum.accumulate(largest.reshape(factors.shape[:2]), axis=1)
-    return running <= problem.material.yield_strength_pa
+    return largest.reshape(factors.shape[:2])
 
 
 def decoded_states(problem: Problem, actions: Tensor, exact: BoolArray, *, every: bool) -> IntArray:
     """The states whose fields are decoded [S, 2]: every step, or each history's peak step and last step.
 
-    The peak step is found by the rule of `physics.peak` from the local anchor at the tokens' hottest points.
+    The peak step is found by the rule of `physics.peak` from the reduced anchor at the tokens' hottest points.
     """
     states = []
     for i, history in enumerate(problem.load_histories):

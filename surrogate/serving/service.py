@@ -14,26 +14,47 @@ import numpy as np
 import torch
 
 from surrogate.fields import BoolArray, Fields, FloatArray, HistoryFields, IntArray, Method, ModelIdentity
-from surrogate.model.anchor_path import AnchorFields, anchor_fields, pad_factors
+from surrogate.model.anchor_path import AnchorFields, AnchorPath, anchor_fields, anchor_path, pad_factors
+from surrogate.model.anchor_state import (
+    anchor_states,
+    displacement_reference,
+    plastic_state,
+    token_actions,
+)
 from surrogate.model.checkpoint import DESCRIPTION, load_checkpoint
-from surrogate.model.decoder import LocalState, PlasticField
+from surrogate.model.decoder import AnchorState, PlasticField, TokenScalars
 from surrogate.model.device import choose_device
 from surrogate.model.graph import PartGraph, build_part_graph
 from surrogate.model.jepa import GraphJepa
-from surrogate.model.local_state import displacement_reference, local_states, token_actions
 from surrogate.model.rollout import PartRequest, RolledPart, decode, roll_out
 from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
 from surrogate.physics.problem import Problem
-from surrogate.physics.solver import SolverSettings, solve, solve_histories
-from surrogate.serving.answer import PredictedStates, assemble_histories, decoded_states, elastic_steps
+from surrogate.physics.reduced import (
+    ReducedAnchor,
+    ReducedSettings,
+    enriched,
+    plastic_modes,
+    plastic_snapshots,
+    points_near_yield,
+    reduced_anchor,
+    representative_histories,
+)
+from surrogate.physics.solver import SolverSettings, solve
+from surrogate.serving.answer import (
+    PredictedStates,
+    assemble_histories,
+    decoded_states,
+    elastic_peaks,
+    elastic_steps,
+)
 from surrogate.serving.calibration import Calibration, floors, with_intervals
 from surrogate.serving.domain import Domain, domain_features
 from surrogate.serving.registry import find_model
 
 Fidelity = Literal["surrogate", "refined", "solved", "auto"]
 Progress = Callable[[str, float], None]
-# Equilibrium passes a step of fidelity "refined".
-REFINING_PASSES = 2
+# Rounds by which fidelity "refined" goes on to enrich the span of the reduced anchor.
+REFINING_ROUNDS = 2
 # "auto" solves where the interval of the peak plastic strain is wider than this factor either way.
 _WIDE_INTERVAL = 2.0
 
@@ -53,8 +74,9 @@ class _Prepared:
 
     problem: Problem
     anchor: ElasticAnchor
+    reduced: ReducedAnchor
     fields: AnchorFields
-    factors: FloatArray
+    path: AnchorPath
     graph: PartGraph
     request: PartRequest
     reference: FloatArray
@@ -73,8 +95,9 @@ def predict(
 
     Args:
         problem: what to predict.
-        fidelity: "surrogate" is one equilibrated decode; "refined" adds equilibrium passes; "solved" is the reference;
-            "auto" predicts and solves where the model should not be believed.
+        fidelity: "surrogate" is one equilibrated decode; "refined" integrates the part once more in a span that the
+            decoded plastic strain enriches; "solved" is the reference; "auto" predicts and solves where the model
+            should not be believed.
         device: "auto", "cpu" or "cuda".
         model: name of a shipped model or a model's folder; None for the newest shipped one.
         progress: called with (stage, share done).
@@ -116,6 +139,50 @@ def predict_many(
     return tuple(answers)
 
 
+@dataclass(frozen=True)
+class ScreenedHistory:
+    """What the tokens tell of a history; no field is decoded for it.
+
+    Attributes:
+        name: of the history.
+        peak_plastic_strain: largest equivalent plastic strain.
+        peak_von_mises_pa: largest von Mises stress.
+        permanent_set_m: largest displacement that stays after unloading.
+    """
+
+    name: str
+    peak_plastic_strain: float
+    peak_von_mises_pa: float
+    permanent_set_m: float
+
+
+def screen(problem: Problem, *, device: str = "auto", model: str | None = None) -> tuple[ScreenedHistory, ...]:
+    """Read every history's peaks straight from the tokens, to rank them before any is decoded.
+
+    Raises:
+        RigidBodyError: the supports leave a rigid motion free.
+        CheckpointError: no such model.
+    """
+    loaded = _loaded(model, device)
+    item = _prepare(problem, loaded, lambda stage, done: None)
+    read = roll_out(loaded.network, [item.request], loaded.device)[0].scalars
+    material, factors = problem.material, item.path.factors
+    elastic = elastic_peaks(item.fields, factors)
+    exact = np.maximum.accumulate(elastic, axis=1) <= material.yield_strength_pa
+    plastic = read.plastic.amax(-1).double().numpy() * ~exact * material.yield_strength_pa / material.youngs_modulus_pa
+    stress = np.where(exact, elastic, read.von_mises.amax(-1).double().numpy() * material.yield_strength_pa)
+    permanent = read.permanent_set.double().numpy() * ~exact * item.reference
+    return tuple(
+        ScreenedHistory(
+            history.name,
+            float(plastic[i, : len(history.factors)].max()),
+            float(stress[i, : len(history.factors)].max()),
+            float(permanent[i, len(history.factors) - 1]),
+        )
+        for i, history in enumerate(problem.load_histories)
+    )
+
+
 def _loaded(model: str | None, device: str) -> _Model:
     """A model, read again where it was trained or calibrated anew since."""
     folder = find_model(model)
@@ -147,30 +214,39 @@ def _prepare(problem: Problem, model: _Model, report: Progress) -> _Prepared:
     anchored = time.perf_counter()
     report("encode", 0.0)
     factors = pad_factors([history.factors for history in problem.load_histories])
-    flat = factors.reshape(-1, factors.shape[-1])
-    graph = build_part_graph(problem, fields, flat, config.tokens, config.gate)
-    actions = token_actions(graph, fields, factors)
-    features, reference = displacement_reference(fields, factors, actions)
-    seconds = {"anchor": anchored - started, "encode": time.perf_counter() - anchored}
+    reduced = reduced_anchor(anchor, factors)
+    path = anchor_path(anchor, factors, reduced)
+    integrated = time.perf_counter()
+    graph = build_part_graph(problem, fields, path, config.tokens, config.gate)
+    actions = token_actions(graph, fields, path)
+    features, reference = displacement_reference(fields, path, actions)
+    seconds = {
+        "anchor": anchored - started,
+        "modes": integrated - anchored,
+        "encode": time.perf_counter() - integrated,
+    }
     request = PartRequest(graph, actions, features)
-    return _Prepared(problem, anchor, fields, factors, graph, request, reference, seconds)
+    return _Prepared(problem, anchor, reduced, fields, path, graph, request, reference, seconds)
 
 
 def _answer(item: _Prepared, part: RolledPart, model: _Model, fidelity: Fidelity, report: Progress) -> Fields:
     """From the rollout to the answer: decode, equilibrate, calibrate, judge."""
     clock = _Clock(item.seconds)
-    exact = elastic_steps(item.fields, item.factors, item.problem)
-    every = fidelity == "refined" or item.factors[..., 0].size <= SolverSettings().stored_steps
+    exact = elastic_steps(item.fields, item.path.factors, item.problem)
+    every = item.path.factors[..., 0].size <= SolverSettings().stored_steps
     wanted = decoded_states(item.problem, item.request.actions, exact, every=every)
     report("decode", 0.0)
-    local = local_states(item.graph, item.fields, item.factors, wanted)
-    field = _decode(model, item.graph, part, local, wanted, exact)
+    states = anchor_states(item.graph, item.fields, item.path, wanted, item.anchor)
+    field = _decode(model, item.graph, part, states, wanted, exact)
     clock.lap("decode")
-    report("equilibrium", 0.0)
-    states = PredictedStates(wanted, field, part.scalars, exact, item.reference)
-    histories = assemble_histories(item.problem, item.anchor, item.graph, states)
+    read = part.scalars
     if fidelity == "refined":
-        histories = _refined(item, histories, report)
+        report("refine", 0.0)
+        field, read = _refined(item, field, wanted)
+        clock.lap("refine")
+    report("equilibrium", 0.0)
+    predicted = PredictedStates(wanted, field, read, exact, item.reference)
+    histories = assemble_histories(item.problem, item.anchor, item.graph, predicted)
     clock.lap("equilibrium")
     histories = histories if fidelity == "refined" else _calibrated(item, histories, exact, model)
     timings = {**clock.seconds, "total": sum(clock.seconds.values())}
@@ -185,25 +261,43 @@ def _answer(item: _Prepared, part: RolledPart, model: _Model, fidelity: Fidelity
 
 
 def _decode(
-    model: _Model, graph: PartGraph, part: RolledPart, local: LocalState, wanted: IntArray, exact: BoolArray
+    model: _Model, graph: PartGraph, part: RolledPart, anchor: AnchorState, wanted: IntArray, exact: BoolArray
 ) -> PlasticField:
     """Decode, with exactly no plastic strain where no point of the part has reached yield so far."""
-    field = decode(model.network, graph, part, local, wanted, model.device)
+    field = decode(model.network, graph, part, anchor, wanted, model.device)
     keep = torch.from_numpy(~exact[wanted[:, 0], wanted[:, 1]]).to(field.equivalent)
     return PlasticField(field.strain * keep[:, None, None, None], field.equivalent * keep[:, None, None])
 
 
-def _refined(item: _Prepared, histories: tuple[HistoryFields, ...], report: Progress) -> tuple[HistoryFields, ...]:
-    """A few equilibrium passes a step, each step started from the predicted displacement."""
-    settings = SolverSettings(modified_iterations=REFINING_PASSES, stop_after_modified=True)
-    freedom, count = item.anchor.system.freedom, item.factors.shape[1]
-    guesses = np.zeros((len(histories), count, freedom.shape[1]))
-    for i, history in enumerate(histories):
-        # The basis is orthonormal, so its transpose takes displacements back to unknowns.
-        guesses[i, history.steps] = np.asarray(freedom.T @ history.displacement.reshape(len(history.steps), -1).T).T
-    return solve_histories(
-        item.anchor, item.problem.load_histories, settings, lambda done: report("equilibrium", done), guesses
-    )
+def _refined(item: _Prepared, field: PlasticField, wanted: IntArray) -> tuple[PlasticField, TokenScalars]:
+    """The answer of a wider span: first the decoded plastic strain enriches it, then its own answer.
+
+    Returns:
+        The plastic strain of the wanted states, and what the wider anchor reads at the tokens at every step.
+    """
+    factors, volumes, settings = item.path.factors, item.fields.volumes.ravel(), ReducedSettings()
+    points = points_near_yield(item.anchor, factors, settings.gate)
+    chosen = representative_histories(factors, settings.snapshot_histories)
+    mine = np.flatnonzero(np.isin(wanted[:, 0], chosen))
+    mine = mine[:: max(1, len(mine) // (settings.snapshot_histories * settings.snapshot_steps))]
+    some = PlasticField(field.strain[mine], field.equivalent[mine])
+    decoded = plastic_state(some, item.graph, item.problem.material, volumes.size).plastic_strain
+    snapshots: FloatArray = decoded[:, points].transpose(2, 0, 1)
+    reduced = item.reduced
+    for _ in range(REFINING_ROUNDS):
+        modes = plastic_modes(snapshots, volumes[points], settings.modes)
+        if not len(modes):
+            break
+        reduced = enriched(item.anchor, factors, points, reduced, modes)
+        snapshots = plastic_snapshots(
+            item.anchor, points, factors[chosen], reduced.coordinates[chosen], reduced, settings
+        )
+    path = anchor_path(item.anchor, factors, reduced)
+    states = anchor_states(item.graph, item.fields, path, wanted, None)
+    actions = token_actions(item.graph, item.fields, path)
+    features, _ = displacement_reference(item.fields, path, actions)
+    read = TokenScalars(torch.expm1(actions[..., 5]), actions[..., 1], features[..., 0], features[..., 2])
+    return PlasticField(states.strain, states.equivalent), read
 
 
 def _calibrated(

@@ -37,7 +37,7 @@ def encode(model: GraphJepa, batch: TrainingBatch, rollout_steps: int, one: list
     geometry = model.geometry(batch.graphs)
     virgin = model.state.virgin(geometry)[:, None]  # [B, 1, 1, M, D]
     b, h, t, m, _ = batch.actions.shape
-    encoded = model.state(batch.graphs, batch.true_state_features(), geometry).view(b, h, t, m, -1)
+    encoded = model.state(batch.pooled.flatten(1, 2), geometry).view(b, h, t, m, -1)
     before = torch.cat([virgin.expand(b, h, 1, m, -1), encoded[:, :, :-1]], dim=2)
     one_step = model.predictor(before[:, :, one].flatten(1, 2), batch.actions[:, :, one].flatten(1, 2), geometry)
     one_step = one_step.view(b, h, len(one), m, -1)

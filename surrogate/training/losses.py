@@ -14,6 +14,8 @@ from surrogate.model.invariant_features import dot
 
 # Volume-weighted root mean square of the plastic strain, in yield strains, below which a field counts as elastic.
 _FLOOR = 2e-3
+# Errors below this are weighed by their square: of logarithms, of stress, of displacement ratios.
+_SMALL = 0.02
 
 
 def relative_field_error(
@@ -38,11 +40,8 @@ def relative_field_error(
 def grounding(field: PlasticField, strain: Tensor, equivalent: Tensor, volume: Tensor) -> Tensor:
     """How far a decoded field is from the truth: the logarithm keeps one bad state from ruling the gradient."""
     tensor_error, scalar_error = relative_field_error(field, strain, equivalent, volume)
-    weight = volume / volume.sum()
-    logs = smooth_l1_loss(torch.log1p(field.equivalent), torch.log1p(equivalent), reduction="none", beta=0.1)
-    return (
-        torch.log1p(tensor_error).mean() + 0.5 * torch.log1p(scalar_error).mean() + (weight * logs).sum((1, 2)).mean()
-    )
+    top = smooth_l1_loss(torch.log1p(field.equivalent.amax((1, 2))), torch.log1p(equivalent.amax((1, 2))), beta=_SMALL)
+    return torch.log1p(5 * tensor_error).mean() + 0.5 * torch.log1p(5 * scalar_error).mean() + top
 
 
 @dataclass(frozen=True)
@@ -53,23 +52,28 @@ class TokenTruth:
         plastic: [B, H, T, M], yield strains.
         von_mises: [B, H, T, M], yield strengths.
         displacement: [B, H, T].
+        permanent_set: [B, H, T].
     """
 
     plastic: Tensor
     von_mises: Tensor
     displacement: Tensor
+    permanent_set: Tensor
 
 
 def token_scalars(predicted: TokenScalars, truth: TokenTruth) -> Tensor:
     """Error of the scalars read from the tokens, with the part's peaks once more."""
     plastic, true = torch.log1p(predicted.plastic), torch.log1p(truth.plastic)
     weight = 1 + 3 * (truth.plastic > 0.05)
-    regions = (weight * smooth_l1_loss(plastic, true, reduction="none", beta=0.2)).mean()
-    peaks = smooth_l1_loss(plastic.amax(-1), true.amax(-1), beta=0.2)
-    stress = smooth_l1_loss(predicted.von_mises, truth.von_mises, beta=0.1)
-    stress_peak = smooth_l1_loss(predicted.von_mises.amax(-1), truth.von_mises.amax(-1), beta=0.1)
-    displacement = smooth_l1_loss(predicted.displacement, truth.displacement, beta=0.05)
-    return regions + 0.5 * peaks + stress + stress_peak + 2 * displacement
+    regions = (weight * smooth_l1_loss(plastic, true, reduction="none", beta=_SMALL)).mean()
+    peaks = smooth_l1_loss(plastic.amax(-1), true.amax(-1), beta=_SMALL)
+    stress = smooth_l1_loss(predicted.von_mises, truth.von_mises, beta=_SMALL)
+    stress_peak = smooth_l1_loss(predicted.von_mises.amax(-1), truth.von_mises.amax(-1), beta=_SMALL)
+    displacement = smooth_l1_loss(predicted.displacement, truth.displacement, beta=_SMALL)
+    # A set of a thousandth of the largest displacement matters as little as its logarithm moves here.
+    read, held = (torch.log(values + 1e-3) for values in (predicted.permanent_set, truth.permanent_set))
+    permanent = smooth_l1_loss(read, held, beta=_SMALL)
+    return regions + peaks + stress + stress_peak + displacement + 0.5 * permanent
 
 
 def latent_prediction(one_step: Tensor, one_target: Tensor, rolled: Tensor, encoded: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """A simulation as tensors for training; prepared once, kept as safetensors beside the campaign.
 
-Shape letters: A active cells, M tokens, H histories, T steps, K load cases, F action features.
+Shape letters: A active cells, M tokens, H histories, T steps, S kept steps, K load cases, F action features.
 """
 
 import json
@@ -17,21 +17,25 @@ from torch import Tensor
 
 from surrogate.data.simulation_file import Simulation, load_simulation
 from surrogate.fields import FloatArray, IntArray
-from surrogate.model.anchor_path import AnchorFields, local_path
-from surrogate.model.decoder import LocalState
-from surrogate.model.graph import PartGraph, build_part_graph
-from surrogate.model.jepa import ModelConfig
-from surrogate.model.local_state import (
+from surrogate.model.anchor_path import AnchorFields, AnchorPath, anchor_fields, anchor_path, local_path
+from surrogate.model.anchor_state import (
     active_points,
+    anchor_states,
     displacement_reference,
     elastic_states,
     strain_in_yield_strains,
     token_actions,
 )
-from surrogate.physics.plasticity import elastic_strain
-from surrogate.physics.tet_element import gradients_and_volumes
+from surrogate.model.decoder import AnchorState
+from surrogate.model.encoder import pooled_state, state_features
+from surrogate.model.graph import PartGraph, build_part_graph
+from surrogate.model.jepa import ModelConfig
+from surrogate.physics.elastic import elastic_anchor
+from surrogate.physics.reduced import reduced_anchor
 
-FORMAT = 3
+FORMAT = 4
+# States of each history whose fields are kept: the peak step, the last one, and others drawn by the part's seed.
+STATES_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -41,107 +45,154 @@ class TrainingSample:
     Attributes:
         graph: the part.
         factors: [H, T, K].
-        actions: [H, T, M, F].
-        displacement_features: elastic displacement over its largest so far, log of the hottest local strain [H, T, 2].
-        local_stress: local anchor's stress [H, T, A, 4, 6], half precision.
-        local_strain: its plastic strain [H, T, A, 4, 6], half precision.
-        local_equivalent: [H, T, A, 4], half precision.
-        strain: true plastic strain [H, T, A, 4, 6], half precision.
-        equivalent: true equivalent plastic strain [H, T, A, 4], half precision.
+        actions: [H, T, M, F], half precision.
+        displacement_features: see `displacement_reference` [H, T, DISPLACEMENT_FEATURES].
+        pooled: state features of the true states, pooled to tokens [H, T, M, POOLED_FEATURES], half precision.
+        kept: steps whose fields are kept, ascending [H, S].
+        anchor_stress: reduced anchor's stress [H, S, A, 4, 6], half precision.
+        anchor_strain: its plastic strain [H, S, A, 4, 6], half precision.
+        anchor_levels: its equivalent plastic strain, that before the last enrichment, and the local anchor's
+            [H, S, 3, A, 4], half precision.
+        defect: see `AnchorState` [H, S, A, 4, 6], half precision.
+        strain: true plastic strain [H, S, A, 4, 6], half precision.
+        equivalent: true equivalent plastic strain [H, S, A, 4], half precision.
         token_plastic: largest true equivalent plastic strain of each region [H, T, M].
         token_von_mises: largest true von Mises stress of each region [H, T, M].
         displacement: true largest displacement over the largest elastic one so far [H, T].
-        missed: share of the true plastic volume integral that lies outside the active cells, [1].
+        permanent_set: true largest displacement left after elastic unloading, over the same [H, T].
+        missed: share of the true plastic strain (root mean square) that lies outside the active cells, [1].
     """
 
     graph: PartGraph
     factors: Tensor
     actions: Tensor
     displacement_features: Tensor
-    local_stress: Tensor
-    local_strain: Tensor
-    local_equivalent: Tensor
+    pooled: Tensor
+    kept: Tensor
+    anchor_stress: Tensor
+    anchor_strain: Tensor
+    anchor_levels: Tensor
+    defect: Tensor
     strain: Tensor
     equivalent: Tensor
     token_plastic: Tensor
     token_von_mises: Tensor
     displacement: Tensor
+    permanent_set: Tensor
     missed: Tensor
 
-    def local(self, wanted: Tensor) -> LocalState:
-        """The local anchor in some states, given as history and step [S, 2]."""
-        h, t = wanted.unbind(1)
-        elastic, increment = elastic_states(self.graph, self.factors.double().numpy(), wanted.numpy())
-        parts = (array[h, t].float() for array in (self.local_stress, self.local_strain, self.local_equivalent))
-        return LocalState(elastic, increment, *parts)
+    def anchor(self, wanted: Tensor) -> AnchorState:
+        """The reduced anchor in some kept states, given as history and position among the kept steps [S', 2]."""
+        h, s = wanted.unbind(1)
+        states = torch.stack([h, self.kept[h, s]], dim=1).numpy()
+        elastic, increment = elastic_states(self.graph, self.factors.double().numpy(), states)
+        parts = (self.anchor_stress, self.anchor_strain, *self.anchor_levels.unbind(2), self.defect)
+        return AnchorState(elastic, increment, *(part[h, s].float() for part in parts))
 
 
 def prepare(simulation: Simulation, config: ModelConfig) -> TrainingSample:
-    """Tensors of a simulation; nothing is solved, the elastic answer comes from the file."""
+    """Tensors of a simulation: the reduced anchor beside the stored truth."""
     problem, material = simulation.problem, simulation.problem.material
-    anchor = _stored_anchor(simulation)
+    anchor = elastic_anchor(problem)
+    fields = anchor_fields(anchor)
     factors = np.stack([history.factors for history in problem.load_histories])
-    graph = build_part_graph(problem, anchor, factors.reshape(-1, factors.shape[2]), config.tokens, config.gate)
-    points, cells = active_points(graph), len(graph.active)
-    steps = list(local_path(anchor.strain[:, points], factors, material))
-    unit_stress, unit_strain = material.yield_strength_pa, material.yield_strength_pa / material.youngs_modulus_pa
-    shape = (*factors.shape[:2], cells, 4)
+    path = anchor_path(anchor, factors, reduced_anchor(anchor, factors))
+    graph = build_part_graph(problem, fields, path, config.tokens, config.gate)
+    actions = token_actions(graph, fields, path)
+    features, reference = displacement_reference(fields, path, actions)
+    kept = _kept_steps(simulation)
+    wanted = np.array([[h, step] for h in range(len(kept)) for step in kept[h]])
+    states = anchor_states(graph, fields, path, wanted, anchor)
 
-    def lay(arrays: list[FloatArray]) -> FloatArray:  # T arrays [6, P, H] -> [H, T, A, 4, 6]
-        return np.stack(arrays).transpose(3, 0, 2, 1).reshape(*shape, 6)
+    def half(values: Tensor) -> Tensor:
+        return values.half().reshape(*kept.shape, *values.shape[1:])
 
-    local_equivalent = np.stack([s.state.equivalent for s in steps]).transpose(2, 0, 1).reshape(shape) / unit_strain
-    strain, equivalent, missed = _truth(simulation, graph, points, shape)
-    actions = token_actions(graph, anchor, factors)
-    displacement_features, reference = displacement_reference(anchor, factors, actions)
+    truth = _Truth.of(simulation, graph)
+    strain, equivalent = truth.at(wanted[:, 0], wanted[:, 1])
+    inelastic = np.sqrt((simulation.inelastic_displacement.astype(np.float32) ** 2).sum(axis=-1).max(axis=-1))
+    unit_strain = material.yield_strength_pa / material.youngs_modulus_pa
     return TrainingSample(
         graph=graph,
         factors=torch.from_numpy(factors.astype(np.float32)),
-        actions=actions,
-        displacement_features=displacement_features,
-        local_stress=torch.from_numpy(lay([s.stress for s in steps]) / unit_stress).half(),
-        local_strain=strain_in_yield_strains(lay([s.state.plastic_strain for s in steps]), material).half(),
-        local_equivalent=torch.from_numpy(local_equivalent).half(),
-        strain=strain_in_yield_strains(strain, material).half(),
-        equivalent=torch.from_numpy(equivalent / unit_strain).half(),
+        actions=actions.half(),
+        displacement_features=features,
+        pooled=_pooled_truth(truth, graph, fields, path).half(),
+        kept=torch.from_numpy(kept),
+        anchor_stress=half(states.stress),
+        anchor_strain=half(states.strain),
+        anchor_levels=half(torch.stack([states.equivalent, states.earlier, states.local], dim=1)),
+        defect=half(states.defect),
+        strain=half(strain),
+        equivalent=half(equivalent),
         token_plastic=_region_largest(_cell_plastic(simulation) / unit_strain, graph),
         token_von_mises=_region_largest(simulation.cell_von_mises.astype(np.float32), graph),
         displacement=torch.from_numpy((simulation.scalars.max_displacement_m / reference).astype(np.float32)),
-        missed=torch.tensor([missed]),
+        permanent_set=torch.from_numpy((inelastic * simulation.inelastic_scale / reference).astype(np.float32)),
+        missed=torch.tensor([truth.missed]),
     )
 
 
-def _stored_anchor(simulation: Simulation) -> AnchorFields:
-    mesh, material = simulation.problem.mesh, simulation.problem.material
-    _, volumes = gradients_and_volumes(mesh.points, mesh.cells)
-    stress = simulation.elastic_stress.astype(np.float64)  # [K, C, 4, 6]
-    stress = np.ascontiguousarray(stress.reshape(len(stress), -1, 6).transpose(2, 1, 0))
-    strain = elastic_strain(stress, material)
-    return AnchorFields(material, volumes, strain, stress, simulation.elastic_displacement.astype(np.float64))
+def _kept_steps(simulation: Simulation) -> IntArray:
+    """The peak step of plastic strain, the last step, and others drawn among those in which something has yielded."""
+    plastic = simulation.scalars.peak_plastic_strain  # [H, T]
+    generator = np.random.default_rng([simulation.seed, len(simulation.family)])
+    chosen = []
+    for levels in plastic:
+        steps = {int(levels.argmax()), len(levels) - 1}
+        for others in (np.flatnonzero(levels > 0), np.arange(len(levels))):
+            left = [int(step) for step in generator.permutation(others) if step not in steps]
+            steps.update(left[: max(0, min(STATES_KEPT, len(levels)) - len(steps))])
+        chosen.append(sorted(steps))
+    return np.array(chosen, dtype=np.int64)
 
 
-def _truth(
-    simulation: Simulation, graph: PartGraph, points: IntArray, shape: tuple[int, ...]
-) -> tuple[FloatArray, FloatArray, float]:
-    count = simulation.problem.mesh.cells.shape[0] * 4
-    where = np.full(count, -1)
-    where[simulation.yielded] = np.arange(len(simulation.yielded))
-    place = where[points]
-    known = place >= 0
-    strain = np.zeros((*shape[:2], len(points), 6))
-    equivalent = np.zeros((*shape[:2], len(points)))
-    strain[:, :, known] = simulation.plastic_strain[:, :, place[known]]
-    equivalent[:, :, known] = simulation.equivalent_plastic_strain[:, :, place[known]]
-    outside = np.ones(len(simulation.yielded), bool)
-    outside[place[known]] = False
-    total = float(np.square(simulation.equivalent_plastic_strain[:, -1].astype(float)).sum())
-    missed = float(np.square(simulation.equivalent_plastic_strain[:, -1][:, outside].astype(float)).sum())
-    return strain.reshape(*shape, 6), equivalent.reshape(shape), (missed / total) ** 0.5 if total > 0 else 0.0
+@dataclass(frozen=True)
+class _Truth:
+    """The stored plastic state at the points of the active cells."""
+
+    simulation: Simulation
+    place: IntArray  # of each such point among the yielded ones, -1 where it never yields
+    missed: float
+
+    @staticmethod
+    def of(simulation: Simulation, graph: PartGraph) -> "_Truth":
+        where = np.full(len(simulation.problem.mesh.cells) * 4, -1)
+        where[simulation.yielded] = np.arange(len(simulation.yielded))
+        place = where[active_points(graph)]
+        outside = np.ones(len(simulation.yielded), bool)
+        outside[place[place >= 0]] = False
+        last = np.square(simulation.equivalent_plastic_strain[:, -1].astype(float))
+        total = float(last.sum())
+        return _Truth(simulation, place, float((last[:, outside].sum() / total) ** 0.5) if total > 0 else 0.0)
+
+    def at(self, history: IntArray, step: IntArray) -> tuple[Tensor, Tensor]:
+        """Plastic strain [S, A, 4, 6] and equivalent plastic strain [S, A, 4] of some states."""
+        material, known = self.simulation.problem.material, self.place >= 0
+        strain = np.zeros((len(history), len(self.place), 6))
+        equivalent = np.zeros((len(history), len(self.place)), np.float32)
+        strain[:, known] = self.simulation.plastic_strain[history, step][:, self.place[known]]
+        equivalent[:, known] = self.simulation.equivalent_plastic_strain[history, step][:, self.place[known]]
+        scaled = equivalent * np.float32(material.youngs_modulus_pa / material.yield_strength_pa)
+        shape = (len(history), len(self.place) // 4, 4)
+        return strain_in_yield_strains(strain, material).reshape(*shape, 6), torch.from_numpy(scaled).reshape(shape)
+
+
+def _pooled_truth(truth: _Truth, graph: PartGraph, fields: AnchorFields, path: AnchorPath) -> Tensor:
+    """Pooled state features of every true state [H, T, M, POOLED_FEATURES]."""
+    material, count = fields.material, len(path.factors)
+    unit_strain, histories, found = material.yield_strength_pa / material.youngs_modulus_pa, np.arange(count), []
+    strain = np.concatenate([fields.strain, path.mode_strain], axis=-1)[:, active_points(graph)]
+    for step in local_path(strain, np.concatenate([path.factors, path.coordinates], axis=-1), material):
+        true, level = truth.at(histories, np.full(count, step.step))
+        mine = strain_in_yield_strains(step.state.plastic_strain.transpose(2, 1, 0), material).reshape(true.shape)
+        own = torch.from_numpy((step.state.equivalent.T / unit_strain).astype(np.float32)).reshape(level.shape)
+        found.append(pooled_state(graph, state_features(true, level, mine, own)))
+    return torch.stack(found, dim=1)
 
 
 def _cell_plastic(simulation: Simulation) -> FloatArray:
     cells = len(simulation.problem.mesh.cells)
-    full = np.zeros((*simulation.equivalent_plastic_strain.shape[:2], 4 * cells))
+    full = np.zeros((*simulation.equivalent_plastic_strain.shape[:2], 4 * cells), np.float32)
     full[:, :, simulation.yielded] = simulation.equivalent_plastic_strain
     return full.reshape(*full.shape[:2], cells, 4).max(axis=-1)
 
@@ -171,17 +222,12 @@ def load_sample(path: Path) -> TrainingSample:
     return TrainingSample(graph=graph, **rest)
 
 
-def prepared(simulation_path: Path, cache: Path, config: ModelConfig) -> TrainingSample:
-    """The prepared sample of a simulation file, from the cache if it is there and fits the configuration."""
+def prepared_path(simulation_path: Path, cache: Path, config: ModelConfig) -> Path:
+    """Where the prepared sample of a simulation file lies; it is prepared if it is not there yet."""
     key = json.dumps([FORMAT, config.tokens, config.gate])
-    folder = cache / f"prepared-{hash_text(key):08x}"
+    folder = cache / f"prepared-{zlib.crc32(key.encode()):08x}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{simulation_path.stem}.safetensors"
     if not path.exists():
         save_sample(prepare(load_simulation(simulation_path), config), path)
-    return load_sample(path)
-
-
-def hash_text(text: str) -> int:
-    """A short stable hash of a text."""
-    return zlib.crc32(text.encode())
+    return path

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,24 +34,30 @@ from surrogate.training.losses import (
     token_scalars,
     variance_covariance,
 )
-from surrogate.training.samples import TrainingSample, prepared
+from surrogate.training.sample_store import SampleStore
 from surrogate.training.validation import validate
 
 Progress = Callable[[int, int, dict[str, float]], None]
 _STATE = "training_state.pt"
+# Share of the decoded parts that must do without the equilibrium defect, since parts on a coarse anchor have none.
+_WITHOUT_DEFECT = 0.1
 
 
-def load_samples(config: TrainingConfig, split: Split) -> list[TrainingSample]:
-    """Prepared samples of a split, prepared where they are not yet."""
+def load_samples(config: TrainingConfig, split: Split) -> SampleStore:
+    """Prepared samples of a split, prepared where they are not yet.
+
+    Raises:
+        InputError: no parts in that split, or nothing in them comes near yield.
+    """
     dataset = open_dataset(config.data).split(split, SplitRule(config.left_out_family))
     entries = dataset.entries
     if split == "train" and config.label_share < 1:
         order = np.random.default_rng([config.seed, 7]).permutation(len(entries))
         entries = tuple(entries[i] for i in sorted(order[: max(1, round(config.label_share * len(entries)))]))
-    if not entries:
-        raise InputError(f"no {split} parts in {config.data.name!r}; run a larger campaign")
-    samples = [prepared(entry.path, config.data, config.model) for entry in entries]
-    return [sample for sample in samples if len(sample.graph.active) > 0]
+    samples = SampleStore([entry.path for entry in entries], config.data, config.model)
+    if not len(samples):
+        raise InputError(f"no {split} parts that come near yield in {config.data.name!r}; run a larger campaign")
+    return samples
 
 
 def batch_loss(
@@ -84,30 +91,28 @@ def batch_loss(
 
 
 def _truth(batch: TrainingBatch, steps: int) -> TokenTruth:
-    parts = (batch.truth.plastic, batch.truth.von_mises, batch.truth.displacement)
+    truth = batch.truth
+    parts = (truth.plastic, truth.von_mises, truth.displacement, truth.permanent_set)
     return TokenTruth(*(part[:, :, :steps].flatten(1, 2) for part in parts))
 
 
 def _grounding(model: GraphJepa, batch: TrainingBatch, latents: Latents, rollout_steps: int) -> tuple[Tensor, float]:
     """Decode the rolled-out tokens of the wanted states, and the encoded tokens of one of them, part by part."""
     total, errors = latents.rolled.new_zeros(()), []
-    for i, (sample, wanted) in enumerate(zip(batch.samples, batch.wanted, strict=True)):
-        wanted = wanted[wanted[:, 1] < rollout_steps] if rollout_steps < batch.actions.shape[2] else wanted
-        if not len(wanted):
-            wanted = torch.stack([torch.zeros(1, dtype=torch.long), torch.full((1,), rollout_steps - 1)], dim=1)
-        source = torch.stack([batch.histories[i][wanted[:, 0]], wanted[:, 1]], dim=1)
-        local = sample.local(source)
-        strain = sample.strain[source[:, 0], source[:, 1]].float()
-        equivalent = sample.equivalent[source[:, 0], source[:, 1]].float()
-        graph, geometry, cells = sample.graph, latents.geometry.tokens[i], latents.geometry.cells[i]
-        rolled = latents.rolled[i][wanted[:, 0], wanted[:, 1]]
-        field = model.field(graph, cells, rolled, geometry, local)
-        total = total + grounding(field, strain, equivalent, graph.volume)
-        errors.append(relative_field_error(field, strain, equivalent, graph.volume)[0].detach().median())
-        one = torch.randint(len(wanted), (1,))
-        encoded = latents.encoded[i][wanted[one, 0], wanted[one, 1]]
-        field = model.field(graph, cells, encoded, geometry, local.select(one))
-        total = total + 0.3 * grounding(field, strain[one], equivalent[one], graph.volume)
+    for i, graph in enumerate(batch.graphs):
+        states = batch.decoded(i)
+        # Early in training the rollout is shorter; later states are decoded from the last tokens there are.
+        step = states.step.clamp(max=rollout_steps - 1)
+        anchor, geometry, cells = states.anchor, latents.geometry.tokens[i], latents.geometry.cells[i]
+        if torch.rand(()) < _WITHOUT_DEFECT:
+            anchor = replace(anchor, defect=torch.zeros_like(anchor.defect))
+        field = model.field(graph, cells, latents.rolled[i][states.position, step], geometry, anchor)
+        total = total + grounding(field, states.strain, states.equivalent, graph.volume)
+        errors.append(relative_field_error(field, states.strain, states.equivalent, graph.volume)[0].detach().median())
+        one = torch.randint(len(step), (1,))
+        encoded = latents.encoded[i][states.position[one], states.step[one]]
+        field = model.field(graph, cells, encoded, geometry, anchor.select(one))
+        total = total + 0.3 * grounding(field, states.strain[one], states.equivalent[one], graph.volume)
     return total / len(batch.samples), float(torch.stack(errors).mean())
 
 
@@ -191,7 +196,7 @@ def train(config: TrainingConfig, progress: Progress | None = None) -> GraphJepa
     return run.average.eval()
 
 
-def _optimise(run: _Run, training: list[TrainingSample]) -> dict[str, float]:
+def _optimise(run: _Run, training: SampleStore) -> dict[str, float]:
     config, done = run.config, run.step / run.config.steps
     warm = min(1.0, run.step / (0.05 * config.steps + 1))
     rate = config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
@@ -226,7 +231,7 @@ def _follow(average: GraphJepa, model: GraphJepa, decay: float, step: int) -> No
         slow.lerp_(fast, rate)
 
 
-def _validate(run: _Run, validation: list[TrainingSample], writer: SummaryWriter, seconds: float) -> None:
+def _validate(run: _Run, validation: SampleStore, writer: SummaryWriter, seconds: float) -> None:
     numbers, report = validate(run.average, validation)
     line = {"step": run.step, "seconds": seconds, **numbers, "collapse": report.as_json(), "alarms": report.alarms()}
     with (run.config.out / "log.jsonl").open("a") as log:
