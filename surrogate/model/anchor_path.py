@@ -64,7 +64,9 @@ class AnchorPath:
 
 def anchor_path(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor) -> AnchorPath:
     """The reduced anchor as the model reads it; factors [H, T, K]."""
-    displacement = anchor.system.displacement(reduced.unknowns)
+    displacement = np.zeros((0, *anchor.system.mesh.points.shape))
+    if reduced.unknowns.shape[1]:
+        displacement = anchor.system.displacement(reduced.unknowns)
     return AnchorPath(factors, reduced.coordinates, reduced.earlier, reduced.strain, displacement)
 
 
