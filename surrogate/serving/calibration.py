@@ -1,8 +1,9 @@
 """90 % intervals by split conformal prediction on parts that were never trained on.
 
 The score of a scalar is |log((true + floor) / (predicted + floor))|; its conformal quantile makes an interval around
-any prediction. Quantiles are kept apart by how much the part yields (Mondrian bins), since that decides how hard the
-prediction is. Source: Angelopoulos and Bates, A gentle introduction to conformal prediction, sections 1 and 4.1.
+any prediction. Quantiles are kept apart by how far the decoded states are out of balance once their stress is brought
+back to yield (Mondrian bins): that needs no label and tells how wrong an answer is. Source: Angelopoulos and Bates, A
+gentle introduction to conformal prediction, sections 1 and 4.1.
 """
 
 from collections.abc import Mapping
@@ -14,8 +15,10 @@ from surrogate.fields import BoolArray, FloatArray, HistoryFields, HistoryScalar
 from surrogate.physics.materials import Material
 
 LEVEL = 0.9
-# Edges of the bins, in predicted largest plastic strain of the history over yield strain.
-BIN_EDGES = (0.3, 2.0, 8.0)
+# The bins' edges are these quantiles of the imbalance of the histories that yield: finer where answers are worse.
+_EDGE_QUANTILES = (0.2, 0.4, 0.6, 0.75, 0.9)
+# A bin of fewer scores takes the quantile of all.
+_ENOUGH = 30
 STEP_SCALARS = (
     "peak_von_mises_pa",
     "p999_von_mises_pa",
@@ -58,16 +61,23 @@ class Calibration:
     """Conformal quantiles of the log ratio.
 
     Attributes:
+        edges: between the bins, in imbalance (see `imbalance_of`).
         decoded: of each scalar in each bin, for steps whose fields are decoded.
         read: of each step scalar in each bin, for steps read from the tokens.
     """
 
+    edges: tuple[float, ...]
     decoded: Mapping[str, tuple[float, ...]]
     read: Mapping[str, tuple[float, ...]]
 
-    def as_json(self) -> dict[str, dict[str, list[float]]]:
+    def place(self, history: HistoryFields) -> int:
+        """The bin of a predicted history."""
+        return int(np.searchsorted(self.edges, imbalance_of(history)))
+
+    def as_json(self) -> dict[str, object]:
         """Plain numbers for the model's description."""
         return {
+            "edges": list(self.edges),
             "decoded": {name: list(q) for name, q in self.decoded.items()},
             "read": {name: list(q) for name, q in self.read.items()},
         }
@@ -81,7 +91,9 @@ class Calibration:
             assert isinstance(held, dict)
             return {key: tuple(map(float, quantiles)) for key, quantiles in held.items()}
 
-        return Calibration(table("decoded"), table("read"))
+        edges = values["edges"]
+        assert isinstance(edges, list)
+        return Calibration(tuple(map(float, edges)), table("decoded"), table("read"))
 
 
 def log_ratio(true: FloatArray, predicted: FloatArray, floor: float) -> FloatArray:
@@ -97,14 +109,13 @@ def conformal_quantile(scores: FloatArray) -> float:
     return float(np.quantile(scores, level, method="higher"))
 
 
-def difficulty_bin(largest_plastic_strain: float, material: Material) -> int:
-    """The bin of a history by its largest predicted plastic strain."""
-    level = largest_plastic_strain * material.youngs_modulus_pa / material.yield_strength_pa
-    return int(np.searchsorted(BIN_EDGES, level))
+def imbalance_of(history: HistoryFields) -> float:
+    """Largest imbalance of a history's decoded states over its largest applied force."""
+    return float(history.scalars.equilibrium_residual[history.steps].max())
 
 
 def with_intervals(
-    history: HistoryFields, calibration: Calibration, bounds: Floors, material: Material, exact_steps: BoolArray
+    history: HistoryFields, calibration: Calibration, bounds: Floors, exact_steps: BoolArray
 ) -> HistoryFields:
     """The history with 90 % intervals; what is exact gets none.
 
@@ -112,10 +123,9 @@ def with_intervals(
         history: predicted.
         calibration: the model's.
         bounds: floors of the problem.
-        material: of the part.
         exact_steps: whether each step is exactly elastic [T].
     """
-    place = difficulty_bin(float(history.scalars.peak_plastic_strain.max()), material)
+    place = calibration.place(history)
     stored = np.isin(np.arange(len(history.factors)), history.steps)
     low, high = {}, {}
     for name in STEP_SCALARS:
@@ -146,30 +156,33 @@ def _interval(value: FloatArray, width: FloatArray, floor: float) -> tuple[Float
     return np.minimum(low, value), np.maximum(shifted * np.exp(width) - floor, value)
 
 
-def fit_calibration(scores: Mapping[str, Mapping[str, list[tuple[int, float]]]]) -> Calibration:
+def fit_calibration(scores: Mapping[str, Mapping[str, list[tuple[float, float]]]]) -> Calibration:
     """Quantiles from scores.
 
     Args:
-        scores: for "decoded" and "read", of each scalar the (bin, score) pairs.
+        scores: for "decoded" and "read", of each scalar the (imbalance, score) pairs.
     """
+    seen = [pair for pairs in scores["decoded"].values() for pair in pairs if pair[1] > _EXACT]
+    imbalances = np.unique([imbalance for imbalance, _ in seen])
+    edges = tuple(np.quantile(imbalances, _EDGE_QUANTILES).tolist()) if len(imbalances) else ()
 
-    def table(entries: Mapping[str, list[tuple[int, float]]]) -> dict[str, tuple[float, ...]]:
-        return {name: _by_bin(pairs) for name, pairs in entries.items()}
+    def table(entries: Mapping[str, list[tuple[float, float]]]) -> dict[str, tuple[float, ...]]:
+        return {name: _by_bin(pairs, edges) for name, pairs in entries.items()}
 
-    return Calibration(table(scores["decoded"]), table(scores["read"]))
+    return Calibration(edges, table(scores["decoded"]), table(scores["read"]))
 
 
-def _by_bin(pairs: list[tuple[int, float]]) -> tuple[float, ...]:
+def _by_bin(pairs: list[tuple[float, float]], edges: tuple[float, ...]) -> tuple[float, ...]:
     """Quantile of each bin; a bin of too few scores takes that of all.
 
     Exact steps get no interval, so they have no say in how wide the interval of the others must be.
     """
     pairs = [pair for pair in pairs if pair[1] > _EXACT]
-    bins = np.array([place for place, _ in pairs])
+    bins = np.searchsorted(edges, [imbalance for imbalance, _ in pairs])
     values = np.array([score for _, score in pairs])
     everything = conformal_quantile(values)
-    chosen = [values[bins == place] for place in range(len(BIN_EDGES) + 1)]
-    return tuple(conformal_quantile(v) if len(v) >= 30 else everything for v in chosen)
+    chosen = [values[bins == place] for place in range(len(edges) + 1)]
+    return tuple(conformal_quantile(v) if len(v) >= _ENOUGH else everything for v in chosen)
 
 
 def history_scores(

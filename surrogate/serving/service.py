@@ -308,7 +308,7 @@ def _calibrated(
     bounds = floors(item.problem.material, float(item.reference.max()))
     calibration = model.calibration
     return tuple(
-        with_intervals(history, calibration, bounds, item.problem.material, exact[i, : len(history.factors)])
+        with_intervals(history, calibration, bounds, exact[i, : len(history.factors)])
         for i, history in enumerate(histories)
     )
 

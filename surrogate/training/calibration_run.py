@@ -23,24 +23,24 @@ from surrogate.physics.solver import SolverSettings
 from surrogate.serving.calibration import (
     STEP_SCALARS,
     Calibration,
-    difficulty_bin,
     fit_calibration,
     floors,
     history_scores,
+    imbalance_of,
 )
 from surrogate.serving.domain import Domain, fit_domain
 from surrogate.serving.service import domain_features_of, predict
 from surrogate.training.baselines import elastic_only, fitted_factor, local_anchor, stored_truth
 from surrogate.training.evaluation import in_processes
 
-Pairs = dict[str, list[tuple[int, float]]]
+Pairs = dict[str, list[tuple[float, float]]]
 # Training parts whose features, beside those of the validation parts, draw the edge of the domain.
 _DOMAIN_PARTS = 60
 
 
 @dataclass(frozen=True)
 class _PartScores:
-    """Of one validation part: (bin, score) pairs of each scalar, and the features of the domain check."""
+    """Of one validation part: (imbalance, score) pairs of each scalar, and the features of the domain check."""
 
     decoded: Pairs
     read: Pairs
@@ -116,11 +116,11 @@ def _score_part(path: Path, model: str) -> _PartScores:
     decoded: Pairs = defaultdict(list)
     read: Pairs = defaultdict(list)
     for mine, true in zip(answer.histories, truth, strict=True):
-        place = difficulty_bin(float(mine.scalars.peak_plastic_strain.max()), problem.material)
+        place = imbalance_of(mine)
         for name, scores in history_scores(mine, true.scalars, true.totals, bounds).items():
             decoded[name] += [(place, float(score)) for score in scores]
     for mine, true in zip(_read_only(problem, model), truth, strict=True):
-        place = difficulty_bin(float(mine.scalars.peak_plastic_strain.max()), problem.material)
+        place = imbalance_of(mine)
         every_step = history_scores(mine, true.scalars, true.totals, bounds)
         unread = np.setdiff1d(np.arange(len(mine.factors)), mine.steps)
         for name in STEP_SCALARS:

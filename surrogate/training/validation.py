@@ -25,7 +25,7 @@ _NAMES = (
 
 
 @torch.no_grad()
-def validate(model: GraphJepa, samples: SampleStore, parts: int = 48) -> tuple[dict[str, float], CollapseReport]:
+def validate(model: GraphJepa, samples: SampleStore, parts: int = 32) -> tuple[dict[str, float], CollapseReport]:
     """Errors of the plastic strain in the kept states of some parts, of what is read from tokens, and the monitors.
 
     Args:
