@@ -1,8 +1,8 @@
 """MeshGraphNet, autoregressive over the load steps: a competitor of the world model.
 
-T. Pfaff, M. Fortunato, A. Sanchez-Gonzalez, P. Battaglia, Learning mesh-based simulation with graph networks, ICLR 2021:
-encode, 15 message-passing layers with residuals on nodes and edges, decode; one-step training on noisy states whose
-target takes the noise back. It reads mesh, supports, loads and its own state, and no elastic answer.
+T. Pfaff, M. Fortunato, A. Sanchez-Gonzalez, P. W. Battaglia, Learning mesh-based simulation with graph networks, ICLR
+2021: encode, 15 message-passing layers with residuals on nodes and edges, decode; one-step training on noisy states
+whose target takes the noise back. It reads mesh, supports, loads and its own state, and no elastic answer.
 Shape letters: S states of one part, N corner points, E directed edges, C cells, D width, H histories, T steps.
 """
 
@@ -84,7 +84,7 @@ class MeshGraphNet(nn.Module):
         super().__init__()
         self.encode_nodes, self.encode_edges = _Mlp(_NODE_INPUTS, width), _Mlp(_EDGE_FEATURES, width)
         self.layers = nn.ModuleList(_MessagePassing(width) for _ in range(layers))
-        self.decode = QuadratureDecoder(width, _STATE_FEATURES)
+        self.decode = QuadratureDecoder(width, width, _STATE_FEATURES)
 
     def forward(self, part: RivalPart, now: Tensor, before: Tensor, state: PlasticRead) -> PlasticRead:
         """The increment from a state.

@@ -7,7 +7,7 @@ histories, T steps, K load cases.
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +199,34 @@ def on_nodes(part: RivalPart, field: Tensor) -> Tensor:
     total = field.new_zeros(len(field), count, field.shape[-1]).index_add_(1, flat, weighted.flatten(1, 2))
     weight = field.new_zeros(count).index_add_(0, flat, (part.share @ barycentric).flatten())
     return total / weight[:, None].clamp(min=1e-12)
+
+
+def thinned(part: RivalPart, count: int) -> RivalPart:
+    """The part with some of its cells, half of them from where something yields; shares keep every integral's mean.
+
+    For losses only: what a network reads at the corner points needs all cells.
+    """
+    cells = len(part.cells)
+    plastic = torch.zeros(cells, dtype=torch.bool)
+    plastic[part.yielded // 4] = True
+    chosen, weights = [], []
+    for pool in (plastic.nonzero()[:, 0], (~plastic).nonzero()[:, 0]):
+        some = pool[torch.randperm(len(pool))[: max(1, count // 2)]]
+        chosen.append(some)
+        weights.append(torch.full((len(some), 1), len(pool) / max(1, len(some))))
+    kept = torch.cat(chosen)
+    place = torch.full((cells,), -1)
+    place[kept] = torch.arange(len(kept))
+    there = place[part.yielded // 4] >= 0
+    return replace(
+        part,
+        cells=part.cells[kept],
+        share=part.share[kept] * torch.cat(weights),
+        case_stress=part.case_stress[:, kept],
+        yielded=4 * place[part.yielded[there] // 4] + part.yielded[there] % 4,
+        strain=part.strain[:, :, there],
+        equivalent=part.equivalent[:, :, there],
+    )
 
 
 def field_norm(part: RivalPart, strain: Tensor) -> Tensor:

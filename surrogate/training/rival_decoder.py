@@ -38,11 +38,11 @@ class QuadratureDecoder(nn.Module):
     The first layer acts before the interpolation, which commutes with it and meets three times fewer points.
     """
 
-    def __init__(self, width: int, own_features: int = 0) -> None:
+    def __init__(self, width: int, hidden: int, own_features: int = 0) -> None:
         super().__init__()
-        self.latent = nn.Linear(width, width)
-        self.own = nn.Linear(own_features, width, bias=False) if own_features else None
-        self.out = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, OUTPUTS))
+        self.latent = nn.Linear(width, hidden)
+        self.own = nn.Linear(own_features, hidden, bias=False) if own_features else None
+        self.out = nn.Sequential(nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, OUTPUTS))
         last = self.out[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():

@@ -1,7 +1,7 @@
 """Train the learned competitors of the world model on the same parts, each within its budget of CPU-seconds.
 
 `python -m surrogate.training.rival_training train --data DIR --rival NAME` (again after an interruption: it goes on),
-then `… evaluate --data DIR --out docs/rivals.json`.
+then `python -m surrogate.training.rival_table --data DIR --out docs/rivals.json`.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from surrogate.training.transolver import Transolver, state_loss
 
 Rival = Literal["meshgraphnet", "transolver", "transolver-anchor"]
 RIVALS: tuple[Rival, ...] = get_args(Rival)
-_CACHE = Path.home() / ".cache" / "surrogate" / "runs" / "rivals"
+RUNS = Path.home() / ".cache" / "surrogate" / "runs" / "rivals"
 # Share of the drawn states in which plastic strain grows (autoregressive) or is there (one pass).
 _ACTIVE_SHARE = 0.8
 
@@ -51,14 +51,14 @@ class RivalConfig:
 
     rival: Rival
     data: Path
-    out: Path = _CACHE
+    out: Path = RUNS
     cpu_seconds: float = 900.0
     parts: int = 2
     states: int = 3
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
     average_decay: float = 0.995
-    save_every: float = 60.0
+    save_every: float = 20.0
     seed: int = 0
 
     @property
@@ -169,7 +169,7 @@ def train_rival(
 
 def _optimise(run: _Run, paths: list[Path]) -> float:
     config, done = run.config, min(1.0, run.seconds / run.config.cpu_seconds)
-    rate = config.learning_rate * min(1.0, (run.step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+    rate = config.learning_rate * min(1.0, (run.step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     # Each step has a generator of its own, so a resumed run draws what the uncut run would have drawn.
@@ -195,7 +195,7 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
         slow.lerp_(fast, 1 - decay)
 
 
-def trained_rival(rival: Rival, out: Path = _CACHE) -> MeshGraphNet | Transolver:
+def trained_rival(rival: Rival, out: Path = RUNS) -> MeshGraphNet | Transolver:
     """The averaged network of a run.
 
     Raises:
@@ -219,9 +219,8 @@ def _main() -> None:
     train.add_argument("--states", type=int, default=RivalConfig.states, help="states of each part")
     train.add_argument("--learning-rate", type=float, default=RivalConfig.learning_rate)
     train.add_argument("--seed", type=int, default=RivalConfig.seed)
-    for verb in (train,):
-        verb.add_argument("--data", type=Path, required=True, help="folder of a campaign")
-        verb.add_argument("--runs", type=Path, default=_CACHE, help="folder of the runs")
+    train.add_argument("--data", type=Path, required=True, help="folder of a campaign")
+    train.add_argument("--runs", type=Path, default=RUNS, help="folder of the runs")
     given = parser.parse_args()
     config = RivalConfig(
         given.rival, given.data, given.runs, given.cpu_seconds, given.parts, given.states, given.learning_rate,
