@@ -27,6 +27,8 @@ from surrogate.physics.solver import solve_histories
 
 # Histories solved together: the back-substitutions share the factor, and one without an answer costs only its block.
 _BLOCK = 25
+# As a campaign scales its histories.
+_RANGES = SamplingRange()
 # Points of the parts that are ranked: the size that the speed is told at.
 _POINTS = (3300, 5000)
 
@@ -97,9 +99,7 @@ def ranked_truth(
     def draw(generator: np.random.Generator, anchor: ElasticAnchor, count: int) -> tuple[LoadHistory, ...]:
         system = anchor.system
         strength = system.material.yield_strength_pa
-        return draw_histories(
-            generator, anchor.stress, system.volumes.ravel(), strength, (count, steps), SamplingRange()
-        )
+        return draw_histories(generator, anchor.stress, system.volumes.ravel(), strength, (count, steps), _RANGES)
 
     for path in _ranked_parts(data, parts):
         yield _kept(path, folder, draw, histories, ())
@@ -118,10 +118,10 @@ def horizon_truth(
         strength, volumes = system.material.yield_strength_pa, system.volumes.ravel()
         drawn = [in_a_row([draw_history(generator, steps, cases) for _ in range(times)]) for _ in range(count)]
         return tuple(
-            scaled_history(generator, each, anchor.stress, volumes, strength, SamplingRange(), "row") for each in drawn
+            scaled_history(generator, each, anchor.stress, volumes, strength, _RANGES, "row") for each in drawn
         )
 
-    entries = open_dataset(data).split("test").entries
+    entries = _test_parts(data)
     for entry in entries[:: max(1, len(entries) // parts)][:parts]:
         yield _kept(entry.path, folder, draw, histories, (steps, times * steps))
 
@@ -138,18 +138,22 @@ def in_a_row(histories: list[DrawnHistory]) -> DrawnHistory:
     return DrawnHistory("spectrum", np.concatenate(joined))
 
 
-def _ranked_parts(data: Path, count: int) -> list[Path]:
-    """The first test part of each of some families that is of the wanted size and yields in all of its histories."""
+def _test_parts(data: Path) -> tuple[SimulationEntry, ...]:
     entries = open_dataset(data).split("test").entries
-    families = sorted({entry.family for entry in entries})
-    if not families:
+    if not entries:
         raise InputError(f"no test parts in {data.name!r}; run a larger campaign")
+    return entries
+
+
+def _ranked_parts(data: Path, count: int) -> list[Path]:
+    """Of each of some families the first test part of the wanted size that yields in all histories, or the first."""
+    entries = _test_parts(data)
+    families = sorted({entry.family for entry in entries})
     chosen = families[:: max(1, -(-len(families) // count))][:count]
-    found = (_first_suitable([e for e in entries if e.family == family]) for family in chosen)
-    return [path for path in found if path is not None]
+    return [_first_suitable([entry for entry in entries if entry.family == family]) for family in chosen]
 
 
-def _first_suitable(entries: list[SimulationEntry]) -> Path | None:
+def _first_suitable(entries: list[SimulationEntry]) -> Path:
     for entry in entries:
         simulation = load_simulation(entry.path)
         material = simulation.problem.material
@@ -159,7 +163,7 @@ def _first_suitable(entries: list[SimulationEntry]) -> Path | None:
             and least > material.yield_strength_pa / material.youngs_modulus_pa
         ):
             return entry.path
-    return entries[0].path if entries else None
+    return entries[0].path
 
 
 def _kept(path: Path, folder: Path, draw: Draw, count: int, until: tuple[int, ...]) -> DrawnTruth:
