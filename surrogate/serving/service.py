@@ -53,8 +53,10 @@ from surrogate.serving.registry import find_model
 
 Fidelity = Literal["surrogate", "refined", "solved", "auto"]
 Progress = Callable[[str, float], None]
-# Rounds by which fidelity "refined" goes on to enrich the span of the reduced anchor.
-REFINING_ROUNDS = 2
+# Fidelity "refined" enriches the span of the reduced anchor in at most so many rounds, until one changes no history by
+# more than this share of its plastic energy norm.
+REFINING_ROUNDS = 4
+_SETTLED = 2e-3
 # "auto" solves where the interval of the peak plastic strain is wider than this factor either way.
 _WIDE_INTERVAL = 2.0
 
@@ -289,6 +291,9 @@ def _refined(item: _Prepared, field: PlasticField, wanted: IntArray) -> tuple[Pl
         if not len(modes):
             break
         reduced = enriched(item.anchor, factors, points, reduced, modes)
+        change = np.linalg.norm(reduced.coordinates - reduced.earlier, axis=-1).max(axis=1)
+        if (change <= _SETTLED * np.linalg.norm(reduced.coordinates, axis=-1).max(axis=1)).all():
+            break
         snapshots = plastic_snapshots(
             item.anchor, points, factors[chosen], reduced.coordinates[chosen], reduced, settings
         )
