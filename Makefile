@@ -17,8 +17,8 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
     libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap
 
-.PHONY: help demo test test-fast lint format verification readme-figures family-sheet solver-benchmark \
-    dataset-card notebooks parts wheel clean distclean python system-packages
+.PHONY: help demo test test-fast lint format verification readme-figures family-sheet solver-benchmark front \
+    dataset-card results notebooks parts wheel clean distclean python system-packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -55,6 +55,12 @@ dataset-card: $(INSTALLED) ## check the simulations in DATA=DIRECTORY and write 
 
 solver-benchmark: $(INSTALLED) ## measure the solver against CalculiX and write docs/performance.md; goes on where it stopped
 	$(BIN)/python docs/solver_benchmark.py
+
+front: $(INSTALLED) ## measure error against seconds of every method, write docs/front.json and its picture; goes on where it stopped
+	PYTHONPATH=. $(BIN)/python docs/front.py
+
+results: $(INSTALLED) ## write docs/results.md from what was measured (docs/results.py names the commands)
+	$(BIN)/python docs/results.py
 
 notebooks: $(INSTALLED) ## run the notebooks and store their outputs
 	$(BIN)/python notebooks/run_notebooks.py

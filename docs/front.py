@@ -1,0 +1,243 @@
+"""Measures the accuracy-time front: `make front` writes docs/front.json and docs/images/front.png.
+
+The question is the peak plastic strain of 200 load histories of 20 steps on one part; each method answers it in a
+process of its own on two threads, from mesh and problem in memory to the numbers: the anchor's factor and the encoding
+are within the seconds, imports and the reading of weights are not. What is measured is kept in docs/front.json; a row
+that is there is not run again, so an interrupted run goes on where it stopped. `--again TEXT` drops the rows whose key
+holds the text first, `--only TEXT` measures only those, `--truth` solves what the rows are held against, `--picture`
+draws what is measured.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from front_methods import Strains, Timed, fitted_factors, full_local, hottest_cells, jumping, passes, reduced, solved
+from front_ours import time_ours
+from front_page import DECODED, OURS, WORST, Measured, Row, draw, front_section
+from front_problem import HISTORIES, SIZES, YIELDS, Truth, chosen, factors_drawn, kept_indices, problem, truth
+
+from surrogate import Problem
+from surrogate.fields import FloatArray, IntArray
+from surrogate.physics.elastic import ElasticAnchor, build_elastic_system, solve_load_cases
+
+__all__ = ["front_section"]
+
+ROOT = Path(__file__).parent.parent
+MEASURED, PICTURE = ROOT / "docs" / "front.json", ROOT / "docs" / "images" / "front.png"
+CAMPAIGN, FITTED_ON = Path.home() / ".cache" / "surrogate" / "campaigns" / "second", 60
+THREADS, PATIENCE_S = 2, 900.0
+# Histories that a method runs at each size, where it does not run all.
+SOME = {"5k": 200, "20k": 24, "80k": 6}
+FEW = {"5k": 48, "20k": 12, "80k": 4}
+Classical = Callable[[ElasticAnchor, FloatArray, FloatArray], Strains]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A classical method: an anchor, the factors of all histories and of those that are run, to their plastic strain.
+
+    Attributes:
+        run: the method.
+        counts: histories that it runs by size, None for all.
+        single: whether it is also asked for one history.
+    """
+
+    run: Classical
+    counts: dict[str, int] | None = None
+    single: bool = False
+
+
+def _hottest(rule: str, factor: float, anchor: ElasticAnchor, every: FloatArray, some: FloatArray) -> Strains:
+    return hottest_cells(anchor, some, rule, factor)
+
+
+def _reduced(enrichments: int, jump: bool, anchor: ElasticAnchor, every: FloatArray, some: FloatArray) -> Strains:
+    return reduced(anchor, every, enrichments, jumping(some) if jump else list(some))
+
+
+def _passes(count: int, jump: bool, anchor: ElasticAnchor, every: FloatArray, some: FloatArray) -> Strains:
+    return passes(anchor, jumping(some) if jump else list(some), count)
+
+
+def _settled(anchor: ElasticAnchor, every: FloatArray, some: FloatArray) -> Strains:
+    return passes(anchor, jumping(some), 20, 1e-2)
+
+
+def methods(factors: dict[str, float]) -> dict[str, Method]:
+    """The classical methods by name, cheap ones first."""
+    found = {}
+    for rule, factor in factors.items():
+        found[f"{rule}, hottest cells, fitted factor"] = Method(partial(_hottest, rule, factor), single=rule == "local")
+    found["local, every point"] = Method(lambda anchor, every, some: full_local(anchor, some), SOME)
+    for jump in (True, False):
+        for enrichments in (0, 1, 2):
+            name = f"reduced, {enrichments} enrichments" + (", jump" if jump else "")
+            found[name] = Method(partial(_reduced, enrichments, jump), SOME, single=enrichments == 1)
+    for count in (1, 2, 3, 5):
+        found[f"jump, {count} passes"] = Method(partial(_passes, count, True), SOME, single=count == 3)
+    found["jump, iterated to 1 %"] = Method(_settled, SOME)
+    for count in (1, 2, 3):
+        found[f"local + {count} passes"] = Method(partial(_passes, count, False), FEW, single=count == 3)
+    found["solved"] = Method(lambda anchor, every, some: solved(anchor, some), FEW, single=True)
+    return found
+
+
+def keys(factors: dict[str, float]) -> list[str]:
+    """Every row, "size | method | histories", the small part first."""
+    found, classical = [], methods(factors)
+    for size in SIZES:
+        found += [f"{size} | {name} | {HISTORIES}" for name in (*classical, OURS, DECODED)]
+        single = [name for name in classical if classical[name].single]
+        found += [f"{size} | {name} | 1" for name in (*single, OURS, DECODED)]
+    return found
+
+
+def histories_of(size: str, counts: dict[str, int] | None, asked: int) -> IntArray:
+    """The histories that a row runs."""
+    if asked == 1:
+        return middle_history(size)
+    if counts is None or counts[size] >= HISTORIES:
+        return kept_indices()
+    every = chosen(size)
+    return every[np.linspace(0, len(every) - 1, min(counts[size], len(every))).round().astype(int)]
+
+
+def middle_history(size: str) -> IntArray:
+    """The history of median plastic strain among those that yield and have a truth [1]."""
+    known = truth(size)
+    peak = known.peak[:, -1]
+    yields = np.flatnonzero(~known.collapsed & (peak > YIELDS))
+    return known.indices[yields[np.argsort(peak[yields])[len(yields) // 2]]][None]
+
+
+def run_row(key: str, factors: dict[str, float]) -> Row:
+    """Run one row in this process."""
+    size, name, count = key.split(" | ")
+    asked = int(count)
+    if name in (OURS, DECODED):
+        run = histories_of(size, None, asked)
+        timed = time_ours(problem(size, run), warm_problem(), WORST if name == DECODED else 0)
+    else:
+        method = methods(factors)[name]
+        run = histories_of(size, method.counts, asked)
+        every = factors_drawn()[1][run if asked == 1 else kept_indices()]
+        timed = time_classical(method.run, problem(size, run), every)
+    scale = 1.0 if asked == 1 else HISTORIES / len(run)
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    seconds, errors = timed.once_s + scale * timed.rest_s, held_against(truth(size), run, timed.found)
+    return Row(timed.points, seconds, timed.once_s, len(run), timed.cpu_s, peak_gb, *errors)
+
+
+def time_classical(run: Classical, asked: Problem, every: FloatArray) -> Timed:
+    """The strains of a problem's histories, the modes made from the factors of all [H, T, K]."""
+    some = np.stack([history.factors for history in asked.load_histories])
+    run(_anchored(warm_problem()), every[:2], some[:1])  # loads the libraries
+    used, start = time.process_time(), time.perf_counter()
+    anchor = _anchored(asked)
+    once = time.perf_counter() - start
+    found = run(anchor, every, some)
+    total = time.perf_counter() - start
+    once += found.once_s
+    return Timed(found, len(asked.mesh.points), once, total - once, time.process_time() - used)
+
+
+def warm_problem() -> Problem:
+    """A few histories on the coarsest mesh, of a material by another name, so that no cache holds its anchor later."""
+    asked = problem("5k", kept_indices()[:8])
+    return replace(asked, material=replace(asked.material, name="warm-up"))
+
+
+def _anchored(asked: Problem) -> ElasticAnchor:
+    """The anchor, nothing taken from a cache."""
+    return solve_load_cases(asked, build_elastic_system(asked.mesh, asked.material, asked.supports))
+
+
+def held_against(
+    known: Truth, indices: IntArray, found: Strains
+) -> tuple[int, float, float, float | None, float | None]:
+    """Histories that yield and have a truth; median and 90th percentile of the errors of peak and 99.9 percentile."""
+    place = {int(index): row for row, index in enumerate(known.indices) if not known.collapsed[row]}
+    rows = np.array([place.get(int(index), -1) for index in indices])
+    judged = (rows >= 0) & (known.peak[rows, -1] > YIELDS)
+    peak = np.abs(found.peak[judged] / known.peak[rows[judged], -1] - 1)
+    median, p90 = np.quantile(peak, (0.5, 0.9)).tolist()
+    wide = judged & (known.p999[rows] > YIELDS)
+    if found.p999 is None or not wide.any():
+        return int(judged.sum()), median, p90, None, None
+    p999 = np.abs(found.p999[wide] / known.p999[rows[wide]] - 1)
+    return int(judged.sum()), median, p90, *np.quantile(p999, (0.5, 0.9)).tolist()
+
+
+def measure(key: str, factors: dict[str, float]) -> Row | None:
+    """A row from a process of its own; None where it does not come to an end."""
+    threads = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    command = [sys.executable, __file__, "--row", key, "--factors", json.dumps(factors)]
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **threads}, stdout=subprocess.PIPE, text=True, check=True, timeout=PATIENCE_S
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        print(f"left out: {key}: {error}", flush=True)
+        return None
+    return Row(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return names[0] if names else platform.machine()
+
+
+def opened() -> Measured:
+    """What is measured so far."""
+    if MEASURED.exists():
+        found: Measured = json.loads(MEASURED.read_text())
+        return found
+    return {"machine": machine(), "factors": fitted_factors(CAMPAIGN, FITTED_ON), "fitted_on": FITTED_ON, "rows": {}}
+
+
+def main() -> None:
+    """Measure what is missing, then draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--row", help="run one row in this process")
+    parser.add_argument("--factors", type=json.loads, help="the fitted factors, for --row")
+    parser.add_argument("--only", default="", help="measure only the rows whose key holds this text")
+    parser.add_argument("--again", help="forget the rows whose key holds this text first")
+    parser.add_argument("--truth", action="store_true", help="solve what the rows are held against, measure nothing")
+    parser.add_argument("--picture", action="store_true", help="draw what is measured, measure nothing")
+    asked = parser.parse_args()
+    if asked.row:
+        print(json.dumps(asdict(run_row(asked.row, asked.factors))))
+        return
+    for size in SIZES:
+        truth(size)
+    if asked.truth:
+        return
+    measured = opened()
+    if asked.again is not None:
+        measured["rows"] = {key: row for key, row in measured["rows"].items() if asked.again not in key}
+    for key in [] if asked.picture else keys(measured["factors"]):
+        if key in measured["rows"] or asked.only not in key:
+            continue
+        row = measure(key, measured["factors"])
+        if row is not None:
+            measured["rows"][key] = asdict(row)
+            MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
+            print(f"{key}: {row.seconds:.2f} s, {row.peak_median:.1%} / {row.peak_p90:.1%}", flush=True)
+    draw(measured, PICTURE)
+
+
+if __name__ == "__main__":
+    main()

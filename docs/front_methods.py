@@ -1,0 +1,282 @@
+"""The classical methods of the accuracy-time front, none charged for more than the peak plastic strain asks of it.
+
+All start from the elastic anchor. "k passes" is modified Newton with the elastic factor and Anderson acceleration,
+stopped after k back-substitutions a step; a "jump" solves only at the turning points of a history, where its factors
+change direction. Histories go in blocks on both cores.
+Shape letters: H histories, T steps, W turning points, K load cases, P quadrature points, Y hottest points.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from front_problem import YIELDS
+
+from surrogate.data.dataset import open_dataset
+from surrogate.data.simulate import LABEL_SETTINGS
+from surrogate.fields import FloatArray, IntArray
+from surrogate.model.anchor_path import elastic_von_mises, elastic_von_mises_squares, local_path
+from surrogate.physics.elastic import ElasticAnchor
+from surrogate.physics.galerkin import ReducedProblem, integrate
+from surrogate.physics.materials import Material
+from surrogate.physics.newton import modified_newton
+from surrogate.physics.plasticity import PlasticState, elastic_strain
+from surrogate.physics.problem import LoadHistory
+from surrogate.physics.recorder import weighted_quantile
+from surrogate.physics.reduced import ReducedSettings, points_near_yield, reduced_anchor, representative_histories
+from surrogate.physics.solver import solve_histories
+from surrogate.physics.solver_settings import SolverSettings
+from surrogate.training.notch_rules import NOTCH_RULES, NotchRule
+
+# States whose stress at all points exists at a time, over the points.
+_TOGETHER = 4_000_000
+# Memory of the plastic states of a block of histories, bytes; two blocks are in work at once.
+_BLOCK_BYTES = 60_000_000
+_HOTTEST = 4
+
+
+@dataclass(frozen=True)
+class Strains:
+    """What a method says of the plastic strain of each history at its end, where it is largest.
+
+    Attributes:
+        peak: largest equivalent plastic strain of the part [H], 1.
+        p999: its 99.9 percentile over the volume [H], 1; None where the method does not look at the whole part.
+        once_s: seconds that do not grow with the number of histories.
+    """
+
+    peak: FloatArray
+    p999: FloatArray | None = None
+    once_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A method's strains and what they took.
+
+    Attributes:
+        found: the strains.
+        points: of the mesh.
+        once_s: wall seconds that do not grow with the number of histories.
+        rest_s: wall seconds spent on the histories.
+        cpu_s: processor seconds of both.
+    """
+
+    found: Strains
+    points: int
+    once_s: float
+    rest_s: float
+    cpu_s: float
+
+
+def turning_steps(factors: FloatArray) -> IntArray:
+    """Steps of one history [T, K] at which its factors change direction, and the last one [W]."""
+    before = np.diff(factors, axis=0, prepend=0.0)
+    after = np.diff(factors, axis=0, append=factors[-1:])
+    size = np.maximum(np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1), 1e-300)
+    turns = (before * after).sum(axis=1) < (1 - 1e-9) * size
+    turns[-1] = True
+    return np.flatnonzero(turns)
+
+
+def jumping(factors: FloatArray) -> list[FloatArray]:
+    """The factors of each history [H, T, K] at its turning points alone, each [W, K]."""
+    return [history[turning_steps(history)] for history in factors]
+
+
+def padded(histories: Sequence[FloatArray]) -> FloatArray:
+    """Histories of unequal length as one array; the last factors are repeated, which is no further action."""
+    longest = max(map(len, histories))
+    return np.stack([np.concatenate([h, np.repeat(h[-1:], longest - len(h), axis=0)]) for h in histories])
+
+
+def hottest_cells(anchor: ElasticAnchor, factors: FloatArray, rule: str, factor: float) -> Strains:
+    """A law at the few points that each history strains most elastically, its plastic strain times one factor."""
+    turned = padded(jumping(factors))
+    points = hottest_points(anchor.stress, turned)
+    return Strains(factor * RULES[rule](anchor.stress[:, points], turned, anchor.system.material))
+
+
+def hottest_points(stress: FloatArray, turned: FloatArray) -> IntArray:
+    """Points of the largest elastic von Mises stress in any of the states [H, W, K] of stresses [6, P, K] [Y]."""
+    form, states = elastic_von_mises_squares(stress), turned.reshape(-1, turned.shape[-1])
+    states = states / np.maximum(np.abs(states).max(axis=1, keepdims=True), 1e-300)
+    states = np.unique(states.round(6), axis=0)
+    found: list[IntArray] = []
+    for chunk in np.array_split(states, max(1, len(states) * form.shape[1] // _TOGETHER)):
+        level = elastic_von_mises(form, chunk)
+        found.append(np.unique(np.argpartition(level, -_HOTTEST, axis=1)[:, -_HOTTEST:]))
+    return np.unique(np.concatenate(found))
+
+
+def local_peak(stress: FloatArray, factors: FloatArray, material: Material) -> FloatArray:
+    """Largest equivalent plastic strain [H] of the local anchor at the end of histories [H, W, K].
+
+    Args:
+        stress: elastic stress of each load case [6, Y, K], Pa.
+        factors: [H, W, K].
+        material: the law.
+    """
+    peak = np.zeros(len(factors))
+    for step in local_path(elastic_strain(stress, material), factors, material):
+        peak = step.state.equivalent.max(axis=0)
+    return peak
+
+
+def notch_peak(rule: NotchRule, stress: FloatArray, factors: FloatArray, material: Material) -> FloatArray:
+    """Plastic strain [H] by Neuber's or Glinka's rule from the largest elastic stress; arguments as in `local_peak`."""
+    form = elastic_von_mises_squares(stress)
+    level = elastic_von_mises(form, factors.reshape(-1, factors.shape[-1]))
+    return rule(level.max(axis=1).reshape(len(factors), -1).max(axis=1), material)
+
+
+RULES: dict[str, Callable[[FloatArray, FloatArray, Material], FloatArray]] = {
+    "local": local_peak,
+    **{name: partial(notch_peak, rule) for name, rule in NOTCH_RULES.items()},
+}
+
+
+def full_local(anchor: ElasticAnchor, factors: FloatArray) -> Strains:
+    """The local anchor at every point and step; no back-substitution, which would not change the plastic strain."""
+
+    def block(histories: Sequence[FloatArray]) -> FloatArray:
+        state = PlasticState.virgin(1)
+        for step in local_path(anchor.strain, np.stack(histories), anchor.system.material):
+            state = step.state
+        return summary(state.equivalent, anchor)
+
+    return _on_both_cores(block, list(factors), _block_size(anchor.system.volumes.size, len(factors)))
+
+
+def summary(equivalent: FloatArray, anchor: ElasticAnchor) -> FloatArray:
+    """Largest value and 99.9 percentile of a field [P, H] -> [2, H]."""
+    volumes = anchor.system.volumes.ravel()
+    quantile = [weighted_quantile(column, volumes, 0.999) for column in equivalent.T]
+    return np.stack([equivalent.max(axis=0), np.array(quantile)])
+
+
+def passes(
+    anchor: ElasticAnchor, histories: Sequence[FloatArray], count: int, tolerance: float = LABEL_SETTINGS.tolerance
+) -> Strains:
+    """So many equilibrium passes at each step of each history [T, K]; fewer where the tolerance is met before."""
+    settings = SolverSettings(tolerance=tolerance, modified_iterations=count, stop_after_modified=True)
+
+    def block(chosen: Sequence[FloatArray]) -> FloatArray:
+        return summary(_advanced(anchor, chosen, settings), anchor)
+
+    return _on_both_cores(block, histories, _block_size(anchor.system.volumes.size, len(histories)))
+
+
+def _advanced(anchor: ElasticAnchor, histories: Sequence[FloatArray], settings: SolverSettings) -> FloatArray:
+    """Equivalent plastic strain [P, R] at the end of a block of histories."""
+    count = len(histories)
+    unknowns, state = np.zeros((len(anchor.unknowns), count)), PlasticState.virgin(anchor.system.volumes.size, count)
+    previous = np.zeros((anchor.forces.shape[1], count))
+    references = np.array([np.linalg.norm(anchor.forces @ history.T, axis=0).max() for history in histories])
+    for step in range(max(map(len, histories))):
+        alive = np.array([i for i, history in enumerate(histories) if step < len(history)])
+        factors = np.stack([histories[i][step] for i in alive], axis=1)  # [K, R]
+        guess = unknowns[:, alive] + anchor.unknowns @ (factors - previous[:, alive])
+        before = PlasticState(state.plastic_strain[:, :, alive], state.equivalent[:, alive])
+        found = modified_newton(anchor, factors, guess, before, references[alive], settings)
+        unknowns[:, alive], previous[:, alive] = found.unknowns, factors
+        state.plastic_strain[:, :, alive], state.equivalent[:, alive] = (
+            found.state.plastic_strain,
+            found.state.equivalent,
+        )
+    return state.equivalent
+
+
+def solved(anchor: ElasticAnchor, factors: FloatArray) -> Strains:
+    """The reference solver at the tolerance of the training data."""
+    settings = replace(LABEL_SETTINGS, stored_steps=0, block_bytes=_BLOCK_BYTES)
+
+    def block(histories: Sequence[FloatArray]) -> FloatArray:
+        asked = tuple(LoadHistory(f"{i}", history) for i, history in enumerate(histories))
+        found = solve_histories(anchor, asked, settings)
+        return summary(np.stack([f.equivalent_plastic_strain[-1].ravel() for f in found], axis=1), anchor)
+
+    return _on_both_cores(block, list(factors), _block_size(anchor.system.volumes.size, len(factors)))
+
+
+def _block_size(points: int, histories: int) -> int:
+    """Histories of a block that fits in memory, and leaves work for both cores."""
+    return max(1, min(_BLOCK_BYTES // (points * 8 * 32), -(-histories // 2)))
+
+
+def _on_both_cores(
+    work: Callable[[Sequence[FloatArray]], FloatArray], histories: Sequence[FloatArray], size: int
+) -> Strains:
+    """Blocks of histories, two at a time; histories of one length together, so that none waits for another."""
+    order = sorted(range(len(histories)), key=lambda i: -len(histories[i]))
+    blocks = np.array_split(np.array(order), -(-len(order) // size))
+    with ThreadPoolExecutor(2) as pool:
+        found = np.concatenate(list(pool.map(work, [[histories[i] for i in block] for block in blocks])), axis=1)
+    sorted_back = np.empty_like(found)
+    sorted_back[:, order] = found
+    return Strains(sorted_back[0], sorted_back[1])
+
+
+def reduced(anchor: ElasticAnchor, factors: FloatArray, enrichments: int, histories: Sequence[FloatArray]) -> Strains:
+    """The reduced anchor: its modes from a few histories that span the others, then all of them integrated.
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: of all histories at every step [H, T, K]; the modes are made from these.
+        enrichments: rounds after the first.
+        histories: what is integrated, the same histories or their turning points.
+    """
+    start, settings = time.perf_counter(), ReducedSettings(enrichments=enrichments)
+    few = factors[representative_histories(factors, settings.snapshot_histories)]
+    modes = reduced_anchor(anchor, few, settings)
+    points = points_near_yield(anchor, factors, settings.gate)
+    volumes, material = anchor.system.volumes.ravel(), anchor.system.material
+    strain = np.concatenate([anchor.strain[:, points], modes.strain[:, points]], axis=-1)
+    case_count = anchor.strain.shape[2]
+    problem = ReducedProblem(strain[..., :case_count], strain[..., case_count:], volumes[points], material)
+    once = time.perf_counter() - start
+
+    def half(chosen: Sequence[FloatArray]) -> FloatArray:
+        path = padded(chosen)
+        path = np.concatenate([path, integrate(problem, path).coordinates], axis=-1)
+        found = []
+        for part in np.array_split(path, -(-len(path) // _block_size(len(points), len(path)))):
+            everywhere = np.zeros((volumes.size, len(part)))
+            for step in local_path(strain, part, material):
+                everywhere[points] = step.state.equivalent
+            found.append(summary(everywhere, anchor))
+        return np.concatenate(found, axis=1)
+
+    return replace(_on_both_cores(half, histories, -(-len(histories) // 2)), once_s=once)
+
+
+def fitted_factors(campaign: Path, parts: int) -> dict[str, float]:
+    """The factor on each law's peak plastic strain with the smallest median error over some training parts.
+
+    Args:
+        campaign: directory of simulations.
+        parts: how many, evenly spaced over its training split.
+    """
+    entries, true = open_dataset(campaign).split("train"), []
+    told: dict[str, list[FloatArray]] = {rule: [] for rule in RULES}
+    for position in np.linspace(0, len(entries) - 1, parts).astype(int).tolist():
+        simulation = entries[position]
+        stress = simulation.elastic_stress.reshape(len(simulation.elastic_stress), -1, 6).transpose(2, 1, 0)
+        turned = padded(jumping(padded([history.factors for history in simulation.problem.load_histories])))
+        hottest = stress[:, hottest_points(stress.astype(np.float64), turned)].astype(np.float64)
+        true.append(simulation.scalars.peak_plastic_strain.max(axis=1))
+        for rule, law in RULES.items():
+            told[rule].append(law(hottest, turned, simulation.problem.material))
+    return {rule: best_factor(np.concatenate(true), np.concatenate(found)) for rule, found in told.items()}
+
+
+def best_factor(true: FloatArray, told: FloatArray) -> float:
+    """The factor with the smallest median of |factor * told - true| / true over the histories that yield."""
+    yields = true > YIELDS
+    ratio = told[yields] / true[yields]
+    candidates = np.linspace(0.2, 3.0, 281)
+    return float(candidates[np.median(np.abs(candidates[:, None] * ratio - 1), axis=1).argmin()])
