@@ -198,7 +198,8 @@ def publish(
                 found = run.evaluate(
                     str(model), data, workers=workers, progress=lambda done, total: show("evaluate", done / total)
                 )
-        typer.echo(f"written: {put(model, found, name=name, summary=summary, destination=destination or SHIPPED)}")
+        folder = put(model, found, data, name=name, summary=summary, destination=destination or SHIPPED)
+        typer.echo(f"written: {folder}")
 
 
 def _training_line(step: int, steps: int, terms: dict[str, float]) -> None:
