@@ -19,7 +19,6 @@ from surrogate.data.dataset import open_dataset
 from surrogate.data.splits import Split, SplitRule
 from surrogate.errors import InputError
 from surrogate.model.checkpoint import DESCRIPTION, WEIGHTS, read_description
-from surrogate.serving import service
 from surrogate.serving.registry import find_model
 from surrogate.training.evaluation_table import Evaluation, combine
 from surrogate.training.part_evaluation import (
@@ -27,7 +26,6 @@ from surrogate.training.part_evaluation import (
     METHODS,
     SLOW,
     SOLVED,
-    TOKENS,
     MethodErrors,
     PartEvaluation,
     Trust,
@@ -105,8 +103,7 @@ def chosen_methods(starts: Iterable[str]) -> tuple[str, ...]:
     for start in starts:
         if not any(name.startswith(start) for name in METHODS):
             raise InputError(f"no method begins with {start!r}; there are {', '.join(METHODS)}")
-    known = [name for name in METHODS if name != TOKENS or hasattr(service, "screen")]
-    return tuple(name for name in known if not starts or name.startswith(starts))
+    return tuple(name for name in METHODS if not starts or name.startswith(starts))
 
 
 def default_cache(data: Path) -> Path:
