@@ -18,7 +18,7 @@ from surrogate.training.baselines import stored_truth
 from surrogate.training.evaluation_table import Evaluation
 
 # Width in pixels and number of colours of a card's picture: readable, and small enough for a repository.
-_WIDTH, _COLOURS = 1200, 64
+_WIDTH, _COLOURS = 1200, 200
 
 
 @dataclass(frozen=True)
