@@ -16,10 +16,12 @@ n free unknowns.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from surrogate.fields import BoolArray, FloatArray, IntArray
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.galerkin import ReducedProblem, integrate
+from surrogate.physics.hyper_reduction import KnownHistories, chosen_points, integrate_few_modes, plastic_fields
 from surrogate.physics.invariants import deviator, tensor_norm
 from surrogate.physics.plasticity import PlasticState, elastic_stress, return_map
 
@@ -31,6 +33,9 @@ _EVENING = 0.7
 _ENERGY = 1e-6
 # A mode whose energy norm lies this far within the span of those before is one of them.
 _NEW_DIRECTION = 1e-5
+# Steps of each representative history that choose the points of the cubature.
+_CUBATURE_STEPS = 6
+_FEW_STATES, _HULL_DIRECTIONS = 60, 4
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class ReducedSettings:
         gate: points whose elastic von Mises stress stays below this share of yield are taken as elastic.
         snapshot_histories: histories whose plastic strain makes the modes, at most.
         snapshot_steps: steps of each of them, at most.
+        whole_histories: up to so many histories, all points that may yield are integrated; beyond, few points stand
+            for them (see `hyper_reduction`).
     """
 
     modes: int = 12
@@ -50,6 +57,7 @@ class ReducedSettings:
     gate: float = 0.35
     snapshot_histories: int = 16
     snapshot_steps: int = 8
+    whole_histories: int = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +94,21 @@ def reduced_anchor(
     """
     settings = settings or ReducedSettings()
     points = points_near_yield(anchor, factors, settings.gate)
+    chosen = representative_histories(factors, settings.snapshot_histories)
+    if len(factors) <= max(settings.whole_histories, len(chosen)):
+        return _at_all_points(anchor, factors, points, chosen, settings)
+    own = np.arange(len(chosen))
+    few = _at_all_points(anchor, factors[chosen], points, own, settings)
+    return _spread(anchor, factors, points, chosen, few) if few.unknowns.shape[1] else _empty(anchor, factors)
+
+
+def _at_all_points(
+    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, chosen: IntArray, settings: ReducedSettings
+) -> ReducedAnchor:
+    """Every history integrated at every point that may yield; the modes are those of the chosen histories."""
     reduced = _empty(anchor, factors)
     if not len(points):
         return reduced
-    chosen = representative_histories(factors, settings.snapshot_histories)
     for _ in range(settings.enrichments + 1):
         snapshots = plastic_snapshots(anchor, points, factors[chosen], reduced.coordinates[chosen], reduced, settings)
         fields = plastic_modes(snapshots, anchor.system.volumes.ravel()[points], settings.modes)
@@ -97,6 +116,24 @@ def reduced_anchor(
             break
         reduced = enriched(anchor, factors, points, reduced, fields)
     return reduced
+
+
+def _spread(
+    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, chosen: IntArray, few: ReducedAnchor
+) -> ReducedAnchor:
+    """The answer for all histories in the span that the chosen ones made, integrated at few points."""
+    strain, volume = few.strain[:, points], anchor.system.volumes.ravel()[points]
+    whole = ReducedProblem(anchor.strain[:, points], strain, volume, anchor.system.material)
+    fields = np.concatenate([whole.case_strain, strain], axis=-1)
+    path = np.concatenate([factors[chosen], few.coordinates], axis=-1)
+    known = KnownHistories(chosen, plastic_fields(fields, path, whole, _CUBATURE_STEPS))
+    problem = chosen_points(whole, factors, known)
+    found = integrate(problem, factors)
+    first = int(few.earlier.any(axis=(0, 1)).sum())
+    earlier = integrate_few_modes(problem, factors, first).coordinates
+    # What is known from all points stays.
+    found.coordinates[chosen], found.settled[chosen], earlier[chosen] = few.coordinates, few.settled, few.earlier
+    return ReducedAnchor(few.unknowns, few.strain, found.coordinates, earlier, found.settled)
 
 
 def enriched(
@@ -127,12 +164,30 @@ def enriched(
 
 def points_near_yield(anchor: ElasticAnchor, factors: FloatArray, gate: float) -> IntArray:
     """Quadrature points whose elastic von Mises stress reaches a share of yield in some state [A]."""
-    states = np.unique(factors.reshape(-1, factors.shape[-1]), axis=0)
+    states = extreme_states(np.unique(factors.reshape(-1, factors.shape[-1]), axis=0))
     largest = np.zeros(anchor.stress.shape[1])
     shape = deviator(anchor.stress)
     for chunk in np.array_split(states, max(1, len(states) * largest.size // 2_000_000)):
         largest = np.maximum(largest, tensor_norm(shape @ chunk.T).max(axis=-1))
     return np.flatnonzero(np.sqrt(1.5) * largest > gate * anchor.system.material.yield_strength_pa)
+
+
+def extreme_states(states: FloatArray) -> FloatArray:
+    """The states [S', K] among load factors [S, K] at one of which every convex function of them is largest.
+
+    Von Mises stress is such a function; the corners of the convex hull are such states. All of them are returned where
+    they are few, or span more than four directions, whose hull costs more than it saves.
+    """
+    _, size, axes = np.linalg.svd(states, full_matrices=False)
+    rank = int((size > 1e-9 * size[0]).sum()) if len(states) else 0
+    if len(states) <= _FEW_STATES or not 1 <= rank <= _HULL_DIRECTIONS:
+        return states
+    along = states @ axes[:rank].T
+    if rank == 1:
+        return states[[int(along.argmin()), int(along.argmax())]]
+    # No load is a state as well: with it, states of one plane have a hull.
+    corners = ConvexHull(np.concatenate([along, np.zeros((1, rank))])).vertices
+    return states[corners[corners < len(states)]]
 
 
 def representative_histories(factors: FloatArray, count: int) -> IntArray:
@@ -183,7 +238,7 @@ def plastic_modes(snapshots: FloatArray, volume: FloatArray, count: int) -> Floa
     rows = rows / size[:, None] ** _EVENING
     energy, mixing = np.linalg.eigh((rows @ rows.T).astype(np.float64))
     order = np.argsort(energy)[::-1][:count]
-    order = order[energy[order] > _ENERGY * energy[order[0]]]
+    order = order[energy[order] > _ENERGY * energy.max()]
     modes = (mixing[:, order] / np.sqrt(energy[order])).T @ rows
     return np.asarray((modes / weight).reshape(len(order), *snapshots.shape[1:]), dtype=np.float64)
 

@@ -10,9 +10,11 @@ import torch
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.selectors import NameSelector
 from surrogate.geometry.tet_mesh import Face, TetMesh, Vector
+from surrogate.model.anchor_path import AnchorFields, AnchorPath, anchor_fields, anchor_path, pad_factors
 from surrogate.model.checkpoint import save_checkpoint
+from surrogate.model.graph import PartGraph, build_part_graph
 from surrogate.model.jepa import GraphJepa, ModelConfig
-from surrogate.physics.elastic import elastic_anchor
+from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
 from surrogate.physics.invariants import von_mises
 from surrogate.physics.materials import Material
 from surrogate.physics.problem import (
@@ -26,6 +28,7 @@ from surrogate.physics.problem import (
     Support,
     Traction,
 )
+from surrogate.physics.reduced import ReducedSettings, reduced_anchor
 from tests.physics.meshes import STEEL, block
 
 TINY = ModelConfig(
@@ -39,6 +42,8 @@ _MIRRORED_TRIANGLE = [0, 2, 1, 5, 4, 3]
 
 CLIMB = LoadHistory("climb", np.array([[0.5, 0.0], [1.3, 0.2], [1.8, 0.3], [0.0, 0.0]]))
 SWING = LoadHistory("swing", np.array([[0.3, 0.4], [0.9, 1.2], [-1.1, 0.9], [-1.5, -0.8]]))
+# So hot that cells are watched, but nothing yields.
+FIRM = LoadHistory("firm", np.array([[0.5, 0.0], [0.95, 0.0], [-0.9, 0.0]]))
 MILD = LoadHistory("mild", np.array([[0.2, 0.1], [0.4, -0.3], [0.6, 0.0]]))
 
 
@@ -79,6 +84,34 @@ def wedge_problem(
     stress = elastic_anchor(unit).stress
     scales = [material.yield_strength_pa / float(von_mises(stress[:, :, case]).max()) for case in range(2)]
     return replace(unit, load_cases=tuple(_scaled_case(c, s) for c, s in zip(cases, scales, strict=True)))
+
+
+def milder(problem: Problem, share: float = 0.75) -> Problem:
+    """A share of every load; of three quarters the wedge yields well below its collapse."""
+    histories = tuple(LoadHistory(h.name, share * h.factors) for h in problem.load_histories)
+    return replace(problem, load_histories=histories)
+
+
+@dataclass(frozen=True, eq=False)
+class Anchored:
+    """A problem with all that the physics says of it before the network speaks."""
+
+    problem: Problem
+    elastic: ElasticAnchor
+    fields: AnchorFields
+    path: AnchorPath
+
+    def graph(self, tokens: int = TINY.tokens, gate: float = TINY.gate) -> PartGraph:
+        """The part as the network reads it."""
+        return build_part_graph(self.problem, self.fields, self.path, tokens, gate)
+
+
+def anchored(problem: Problem, settings: ReducedSettings | None = None) -> Anchored:
+    """The elastic and the reduced anchor of a problem, histories padded to one length."""
+    elastic = elastic_anchor(problem)
+    factors = pad_factors([history.factors for history in problem.load_histories])
+    path = anchor_path(elastic, factors, reduced_anchor(elastic, factors, settings))
+    return Anchored(problem, elastic, anchor_fields(elastic), path)
 
 
 def _scaled_case(case: LoadCase, scale: float) -> LoadCase:

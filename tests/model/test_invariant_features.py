@@ -8,6 +8,7 @@ from torch import Tensor
 from surrogate.fields import FloatArray
 from surrogate.model.invariant_features import (
     FEATURE_COUNT,
+    TREND_FEATURE,
     deviator,
     dot,
     dyad,
@@ -48,29 +49,45 @@ def test_the_features_of_a_point_are_the_same_in_every_frame(frame: FloatArray) 
     equivalent = single(np.abs(tensors(9)[:, 0]))
     held = [tensors(seed) * scale for seed, scale in enumerate((1.5, 0.4, 1.0, 2.0))]
     held[3][:, :3] -= held[3][:, :3].mean(axis=1, keepdims=True)
-    hardening = torch.tensor(0.02)
-    before = point_features(*map(single, held), equivalent, hardening)
-    after = point_features(*(single(turned_tensor(t, frame)) for t in held), equivalent, hardening)
+    hardening, coarser = torch.tensor(0.02), (0.8 * equivalent, equivalent**2)
+    before = point_features(*map(single, held), equivalent, hardening, coarser)
+    after = point_features(*(single(turned_tensor(t, frame)) for t in held), equivalent, hardening, coarser)
     assert before.shape == (200, FEATURE_COUNT)
     torch.testing.assert_close(after, before, rtol=SINGLE, atol=SINGLE)
-    # Not a single feature may be constant, or it would say nothing; the last is 1 wherever there is plastic strain.
-    assert (before[:, :-1].std(dim=0) > 1e-3).all()
+    # Not a single feature may be constant, or it would say nothing; one is 1 wherever there is plastic strain.
+    constant = [i for i in range(FEATURE_COUNT) if before[:, i].std() <= 1e-3]
+    assert constant == [TREND_FEATURE - 1] and (before[:, constant] == 1).all()
 
 
 def test_the_features_tell_apart_what_differs_by_more_than_the_frame() -> None:
     held = [single(tensors(seed)) for seed in range(4)]
-    equivalent, hardening = torch.ones(200), torch.tensor(0.02)
-    before = point_features(*held, equivalent, hardening)
+    rest = torch.ones(200), torch.tensor(0.02), (torch.ones(200), torch.ones(200))
+    before = point_features(*held, *rest)
     turned = single(turned_tensor(tensors(0), FRAMES[0]))  # only one of the tensors turns
-    assert (point_features(turned, *held[1:], equivalent, hardening) - before).abs().max() > 0.1
+    assert (point_features(turned, *held[1:], *rest) - before).abs().max() > 0.1
     # A reversed load, and pushing instead of pulling.
-    assert (point_features(held[0], -held[1], *held[2:], equivalent, hardening) - before).abs().max() > 0.1
-    assert (point_features(-held[0], *held[1:], equivalent, hardening) - before).abs().max() > 0.1
+    assert (point_features(held[0], -held[1], *held[2:], *rest) - before).abs().max() > 0.1
+    assert (point_features(-held[0], *held[1:], *rest) - before).abs().max() > 0.1
+
+
+def test_the_trend_is_the_last_change_and_the_one_before_it() -> None:
+    held, ones = [single(tensors(seed)) for seed in range(4)], torch.ones(200)
+    same, fell, rose = (
+        point_features(*held, 2 * ones, torch.tensor(0.0), (earlier * ones, local * ones))
+        for earlier, local in ((2.0, 2.0), (3.0, 2.0), (1.5, 0.5))
+    )
+    trend = slice(TREND_FEATURE, TREND_FEATURE + 2)
+    assert not same[:, trend].any()
+    assert (fell[:, TREND_FEATURE] < -1).all() and (fell[:, TREND_FEATURE + 1] > 0.1).all()
+    assert (rose[:, trend] > 0.1).all()
+    # Nothing else sees the earlier anchors.
+    others = [i for i in range(FEATURE_COUNT) if i not in (TREND_FEATURE, TREND_FEATURE + 1)]
+    assert torch.equal(same[:, others], fell[:, others]) and torch.equal(same[:, others], rose[:, others])
 
 
 def test_the_features_of_an_unloaded_point_are_finite_and_so_are_their_gradients() -> None:
     silent = [torch.zeros(3, 6, requires_grad=True) for _ in range(4)]
-    features = point_features(*silent, torch.zeros(3), torch.tensor(0.0))
+    features = point_features(*silent, torch.zeros(3), torch.tensor(0.0), (torch.zeros(3), torch.zeros(3)))
     assert torch.isfinite(features).all()
     features.sum().backward()  # type: ignore[no-untyped-call]
     assert all(t.grad is not None and torch.isfinite(t.grad).all() for t in silent)

@@ -2,20 +2,16 @@
 
 from dataclasses import fields
 
-import numpy as np
 import pytest
 import torch
 
 from surrogate.model import rollout
-from surrogate.model.anchor_path import anchor_fields
+from surrogate.model.anchor_state import displacement_reference, token_actions
 from surrogate.model.decoder import TokenScalars
-from surrogate.model.graph import build_part_graph
-from surrogate.model.local_state import displacement_reference, local_states, token_actions
 from surrogate.model.rollout import PartRequest, RolledPart, decode, roll_out
-from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.problem import Problem
-from tests.model.parts import CLIMB, MILD, SWING, shared_lively_model, wedge_mesh, wedge_problem
-from tests.model.test_local_state import EVERY, FACTORS, FIELDS, GRAPH
+from tests.model.parts import MILD, SWING, anchored, shared_lively_model, wedge_mesh, wedge_problem
+from tests.model.test_anchor_state import EVERY, FIELDS, GRAPH, PATH, STATES
 
 CPU = torch.device("cpu")
 # Sums of a few dozen single-precision products, in another order.
@@ -23,15 +19,15 @@ SINGLE = 1e-4
 
 
 def request_of(problem: Problem) -> PartRequest:
-    anchor = anchor_fields(elastic_anchor(problem))
-    factors = np.stack([history.factors for history in problem.load_histories])
-    graph = build_part_graph(problem, anchor, factors.reshape(-1, factors.shape[2]), 8, 0.6)
-    actions = token_actions(graph, anchor, factors)
-    return PartRequest(graph, actions, displacement_reference(anchor, factors, actions)[0])
+    part = anchored(problem)
+    graph = part.graph()
+    actions = token_actions(graph, part.fields, part.path)
+    return PartRequest(graph, actions, displacement_reference(part.fields, part.path, actions)[0])
 
 
+MINE = token_actions(GRAPH, FIELDS, PATH)
 REQUESTS = (
-    request_of(wedge_problem((CLIMB, SWING))),
+    PartRequest(GRAPH, MINE, displacement_reference(FIELDS, PATH, MINE)[0]),
     request_of(wedge_problem((MILD,))),  # shorter
     request_of(wedge_problem((SWING,), wedge_mesh((3, 2, 1), slope=0.2))),
 )
@@ -75,24 +71,24 @@ def test_a_bound_on_memory_does_not_change_the_rollout(rows: int, monkeypatch: p
 @pytest.mark.parametrize("cells", [1, 200])
 def test_a_bound_on_memory_does_not_change_the_decoded_field(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = shared_lively_model()
-    part, local = roll_out(model, REQUESTS[:1], CPU)[0], local_states(GRAPH, FIELDS, FACTORS, EVERY)
-    whole = decode(model, GRAPH, part, local, EVERY, CPU)
+    part = roll_out(model, REQUESTS[:1], CPU)[0]
+    whole = decode(model, GRAPH, part, STATES, EVERY, CPU)
     monkeypatch.setattr(rollout, "_DECODE_CELLS", cells)
-    chunked = decode(model, GRAPH, part, local, EVERY, CPU)
+    chunked = decode(model, GRAPH, part, STATES, EVERY, CPU)
     torch.testing.assert_close(chunked.strain, whole.strain, rtol=SINGLE, atol=SINGLE)
     torch.testing.assert_close(chunked.equivalent, whole.equivalent, rtol=SINGLE, atol=SINGLE)
     chosen = EVERY[[5, 2]]
-    some = decode(model, GRAPH, part, local.select(torch.tensor([5, 2])), chosen, CPU)
+    some = decode(model, GRAPH, part, STATES.select(torch.tensor([5, 2])), chosen, CPU)
     torch.testing.assert_close(some.strain, whole.strain[[5, 2]], rtol=SINGLE, atol=SINGLE)
 
 
 def test_a_state_is_decoded_from_the_tokens_after_its_step() -> None:
     model = shared_lively_model()
-    part, local = roll_out(model, REQUESTS[:1], CPU)[0], local_states(GRAPH, FIELDS, FACTORS, EVERY)
-    found = decode(model, GRAPH, part, local, EVERY, CPU)
-    expected = model.field(GRAPH, part.cells, part.tokens.flatten(0, 1), part.geometry, local)
+    part = roll_out(model, REQUESTS[:1], CPU)[0]
+    found = decode(model, GRAPH, part, STATES, EVERY, CPU)
+    expected = model.field(GRAPH, part.cells, part.tokens.flatten(0, 1), part.geometry, STATES)
     torch.testing.assert_close(found.strain, expected.strain, rtol=SINGLE, atol=SINGLE)
-    before = model.field(GRAPH, part.cells, part.tokens.roll(1, dims=1).flatten(0, 1), part.geometry, local)
+    before = model.field(GRAPH, part.cells, part.tokens.roll(1, dims=1).flatten(0, 1), part.geometry, STATES)
     assert (found.strain - before.strain).abs().max() > 1e-2
 
 

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from surrogate.fields import HistoryFields
-from surrogate.model.anchor_path import anchor_fields, pad_factors
+from surrogate.model.anchor_path import anchor_fields, elastic_von_mises, elastic_von_mises_squares, pad_factors
+from surrogate.model.anchor_state import YIELDED, anchor_states, displacement_reference, token_actions
 from surrogate.model.decoder import PlasticField, TokenScalars
-from surrogate.model.graph import build_part_graph
-from surrogate.model.local_state import YIELDED, displacement_reference, local_states, token_actions
 from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.invariants import to_first, von_mises
 from surrogate.physics.peak import peak_step
@@ -16,37 +15,44 @@ from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.recorder import weighted_quantile
 from surrogate.physics.solver import solve
 from surrogate.serving import answer
-from surrogate.serving.answer import PredictedStates, _upper_quantile, assemble_histories, decoded_states, elastic_steps
-from surrogate.training.baselines import local_anchor
-from tests.model.parts import CLIMB, MILD, SWING, wedge_problem
+from surrogate.serving.answer import (
+    PredictedStates,
+    _upper_quantile,
+    assemble_histories,
+    decoded_states,
+    elastic_peaks,
+    elastic_steps,
+)
+from surrogate.training.baselines import reduced_histories
+from tests.model.parts import CLIMB, MILD, SWING, anchored, wedge_problem
 
 # Yields a little, rests, yields more, is unloaded.
 TWICE = LoadHistory("twice", np.array([[1.2, 0.0], [0.3, 0.0], [1.6, 0.0], [0.0, 0.0], [0.2, 0.0]]))
-# The local anchor's plastic strain goes to the network and back in single precision.
+# The anchor's plastic strain goes to the network and back in single precision.
 SINGLE = 1e-5
 
 
 def assembled(problem: Problem, *, every: bool, scale: float = 1.0, more: float = 0.0) -> tuple[HistoryFields, ...]:
-    """The answer of a network that says what the local anchor says, times a factor, and a little more everywhere."""
-    fields = anchor_fields(elastic_anchor(problem))
-    factors = pad_factors([h.factors for h in problem.load_histories])
-    graph = build_part_graph(problem, fields, factors.reshape(-1, 2), 8, 0.6)
-    actions, exact = token_actions(graph, fields, factors), elastic_steps(fields, factors, problem)
-    features, reference = displacement_reference(fields, factors, actions)
+    """The answer of a network that says what the reduced anchor says, times a factor, and a little more everywhere."""
+    part = anchored(problem)
+    graph = part.graph()
+    actions, exact = (
+        token_actions(graph, part.fields, part.path),
+        elastic_steps(part.fields, part.path.factors, problem),
+    )
+    features, reference = displacement_reference(part.fields, part.path, actions)
     wanted = decoded_states(problem, actions, exact, every=every)
-    local = local_states(graph, fields, factors, wanted)
-    field = PlasticField(scale * local.strain, scale * local.equivalent + more)
-    read = TokenScalars(torch.expm1(actions[..., 5]), actions[..., 1], features[..., 0])
-    states = PredictedStates(wanted, field, read, exact, reference)
-    return assemble_histories(problem, elastic_anchor(problem), graph, states)
+    states = anchor_states(graph, part.fields, part.path, wanted, None)
+    field = PlasticField(scale * states.strain, scale * states.equivalent + more)
+    read = TokenScalars(torch.expm1(actions[..., 5]), actions[..., 1], features[..., 0], features[..., 2])
+    return assemble_histories(problem, part.elastic, graph, PredictedStates(wanted, field, read, exact, reference))
 
 
 def chosen(problem: Problem, *, every: bool = False) -> list[list[int]]:
-    fields = anchor_fields(elastic_anchor(problem))
-    factors = pad_factors([h.factors for h in problem.load_histories])
-    graph = build_part_graph(problem, fields, factors.reshape(-1, 2), 8, 0.6)
-    exact = elastic_steps(fields, factors, problem)
-    states = decoded_states(problem, token_actions(graph, fields, factors), exact, every=every)
+    part = anchored(problem)
+    exact = elastic_steps(part.fields, part.path.factors, problem)
+    actions = token_actions(part.graph(), part.fields, part.path)
+    states = decoded_states(problem, actions, exact, every=every)
     assert np.array_equal(states, states[np.lexsort((states[:, 1], states[:, 0]))])
     return [states[states[:, 0] == i, 1].tolist() for i in range(len(problem.load_histories))]
 
@@ -62,9 +68,21 @@ def test_a_step_is_exact_until_the_part_has_once_reached_yield() -> None:
     assert found[0].all() and not found[3].any()
 
 
-def test_the_local_anchors_peak_step_and_the_last_are_decoded() -> None:
+def test_the_elastic_peak_of_a_step_is_that_of_its_stress() -> None:
+    part = anchored(wedge_problem((CLIMB, SWING)))
+    found = elastic_peaks(part.fields, part.path.factors)
+    form = elastic_von_mises_squares(part.fields.stress)
+    for history in range(2):
+        expected = elastic_von_mises(form, part.path.factors[history]).max(axis=1)
+        # Other blocks of the same products; squares lose half of the digits where the cases cancel.
+        np.testing.assert_allclose(found[history], expected, rtol=1e-9, atol=1e-6 * expected.max())
+        true = von_mises(part.fields.stress @ part.path.factors[history].T).max(axis=0)
+        np.testing.assert_allclose(found[history], true, rtol=1e-6, atol=1e-6 * true.max())
+
+
+def test_the_anchors_peak_step_and_the_last_are_decoded() -> None:
     problem = wedge_problem((MILD, CLIMB, SWING, TWICE))
-    steps = [peak_step(history.scalars) for history in local_anchor(elastic_anchor(problem), problem)]
+    steps = [peak_step(history.scalars) for history in reduced_histories(elastic_anchor(problem), problem)]
     for found, peak, history in zip(chosen(problem), steps, problem.load_histories, strict=True):
         assert found == sorted({peak, len(history.factors) - 1})
     assert chosen(problem)[3] == [2, 4]
@@ -75,9 +93,9 @@ def test_every_step_is_decoded_where_asked_but_no_padding() -> None:
     assert chosen(problem, every=True) == [[0, 1, 2], [0, 1, 2, 3, 4]]
 
 
-def test_a_network_that_says_what_the_local_anchor_says_gives_the_local_anchors_answer() -> None:
+def test_a_network_that_says_what_the_reduced_anchor_says_gives_its_answer() -> None:
     problem = wedge_problem((MILD, CLIMB, SWING))
-    expected = local_anchor(elastic_anchor(problem), problem)
+    expected = reduced_histories(elastic_anchor(problem), problem)
     for mine, true in zip(assembled(problem, every=True), expected, strict=True):
         assert mine.name == true.name and np.array_equal(mine.steps, true.steps)
         # Points that have hardly yielded count as elastic.
@@ -118,7 +136,7 @@ def test_plastic_strain_and_yielded_volume_never_shrink() -> None:
 
 
 def test_scalars_read_from_the_tokens_are_those_of_the_decoded_states_when_both_know() -> None:
-    """The tokens here say exactly what the local anchor says at the hottest points, so the peaks must agree."""
+    """The tokens here say exactly what the anchor says at the points that flow most, so the peaks must agree."""
     problem = wedge_problem((CLIMB, SWING, TWICE))
     for read, decoded in zip(assembled(problem, every=False), assembled(problem, every=True), strict=True):
         np.testing.assert_allclose(
@@ -139,7 +157,7 @@ def test_states_equilibrated_in_chunks_are_the_same(monkeypatch: pytest.MonkeyPa
 
 def test_the_residual_tells_a_wrong_field_from_a_right_one() -> None:
     problem = wedge_problem((CLIMB,))
-    right, wrong = (assembled(problem, every=True, scale=scale)[0] for scale in (1.7, 0.0))
+    right, wrong = (assembled(problem, every=True, scale=scale)[0] for scale in (1.0, 0.0))
     assert right.scalars.equilibrium_residual[0] == wrong.scalars.equilibrium_residual[0] == 0.0  # before yield
     assert 0 < right.scalars.equilibrium_residual[2] < wrong.scalars.equilibrium_residual[2]
 

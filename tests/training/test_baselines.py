@@ -1,6 +1,8 @@
 """The classical competitors are what they say: no plastic strain, the local one, some passes, the truth."""
 
+from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,12 +14,14 @@ from surrogate.physics.error_norms import history_difference
 from surrogate.physics.invariants import to_first, to_last, von_mises
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory
+from surrogate.physics.reduced import ReducedSettings
 from surrogate.physics.solver import SolverSettings, solve_histories
 from surrogate.training.baselines import (
     elastic_only,
     equilibrated_history,
     fitted_factor,
     local_anchor,
+    reduced_histories,
     stored_truth,
     with_passes,
 )
@@ -65,6 +69,38 @@ def test_the_local_anchor_is_the_local_path_equilibrated_once() -> None:
             # Its stress is one that the material can carry.
             limit = PROBLEM.material.yield_strength_pa + PROBLEM.material.hardening_modulus_pa * step.state.equivalent
             assert (von_mises(to_first(history.stress[step.step])) <= limit[:, 0] * (1 + 1e-9)).all()
+
+
+def test_the_reduced_anchor_lies_between_the_local_one_and_the_solution_and_each_round_brings_it_nearer() -> None:
+    rounds = [ReducedSettings(modes=4, enrichments=enrichments) for enrichments in (0, 1, 2)]
+    found = [errors(answers) for answers in (local_anchor(ANCHOR, PROBLEM), *map(reduced, rounds))]
+    for before, after in pairwise(found):
+        assert (after[:, 0] < before[:, 0]).all()
+    # Plastic strain, stress and peak of every history.
+    assert (found[1] < 0.5 * found[0]).all() and (found[3] < 0.05).all()
+
+
+def reduced(settings: ReducedSettings) -> tuple[HistoryFields, ...]:
+    return reduced_histories(ANCHOR, PROBLEM, settings)
+
+
+def test_the_reduced_anchor_of_no_modes_is_the_local_one() -> None:
+    for mine, local in zip(reduced(ReducedSettings(modes=0)), local_anchor(ANCHOR, PROBLEM), strict=True):
+        # The law along one history and along all of them together.
+        scale = float(np.abs(local.plastic_strain).max())
+        np.testing.assert_allclose(mine.plastic_strain, local.plastic_strain, atol=1e-9 * scale)
+        np.testing.assert_allclose(mine.stress, local.stress, atol=1e-9 * np.abs(local.stress).max())
+
+
+def test_the_reduced_anchor_of_a_history_ends_where_the_history_ends() -> None:
+    """Beside a longer one it is padded while it is integrated."""
+    short = LoadHistory("short", PROBLEM.load_histories[0].factors[:2])
+    answers = reduced_histories(ANCHOR, replace(PROBLEM, load_histories=(short, *PROBLEM.load_histories)))
+    assert [len(answer.factors) for answer in answers] == [2, 4, 4]
+    assert len(answers[0].steps) == len(answers[0].scalars.peak_plastic_strain) == 2
+    # The same steps of the same modes.
+    scale = float(np.abs(answers[1].stress).max())
+    np.testing.assert_allclose(answers[0].stress, answers[1].stress[:2], atol=1e-6 * scale)
 
 
 def test_a_factor_scales_the_plastic_strain_and_nothing_before_yield() -> None:

@@ -1,5 +1,7 @@
 """Losses vanish at the truth, do not see the scale, and never give a gradient that is not finite."""
 
+from dataclasses import fields, replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -77,19 +79,36 @@ def test_one_hopeless_state_does_not_rule_the_gradient() -> None:
 
 
 def _truth() -> TokenTruth:
-    return TokenTruth(random(2, 3, 4, 5).abs(), random(2, 3, 4, 5).abs(), random(2, 3, 4).abs())
+    regions, part = (2, 3, 4, 5), (2, 3, 4)
+    return TokenTruth(random(*regions).abs(), random(*regions).abs(), random(*part).abs(), random(*part).abs())
 
 
 def test_token_scalars_vanish_at_the_truth_and_each_of_them_counts() -> None:
     truth = _truth()
-    right = TokenScalars(truth.plastic, truth.von_mises, truth.displacement)
+    right = TokenScalars(truth.plastic, truth.von_mises, truth.displacement, truth.permanent_set)
     assert token_scalars(right, truth) == 0
-    for wrong in (
-        TokenScalars(truth.plastic + 0.1, truth.von_mises, truth.displacement),
-        TokenScalars(truth.plastic, truth.von_mises + 0.1, truth.displacement),
-        TokenScalars(truth.plastic, truth.von_mises, truth.displacement + 0.1),
-    ):
-        assert token_scalars(wrong, truth) > 1e-2
+    for field in fields(TokenScalars):
+        wrong = replace(right, **{field.name: getattr(right, field.name) + 0.1})
+        assert token_scalars(wrong, truth) > 1e-2, field.name
+
+
+def test_a_permanent_set_counts_by_its_share_until_it_is_next_to_nothing() -> None:
+    truth = _truth()
+    losses = []
+    for size in (1.0, 0.1, 1e-6):
+        held = replace(truth, permanent_set=size * torch.ones_like(truth.permanent_set))
+        read = TokenScalars(truth.plastic, truth.von_mises, truth.displacement, 1.3 * held.permanent_set)
+        losses.append(float(token_scalars(read, held)))
+    # Of one size or of a tenth of it, 30 % are 30 %; a set of a millionth of the displacement is none.
+    assert losses[1] == pytest.approx(losses[0], rel=0.05) and losses[2] < 1e-3 * losses[0]
+
+
+def test_a_set_of_nothing_gives_a_finite_gradient() -> None:
+    truth = _truth()
+    none = replace(truth, permanent_set=torch.zeros_like(truth.permanent_set))
+    read = torch.zeros_like(truth.permanent_set).requires_grad_()
+    token_scalars(TokenScalars(truth.plastic, truth.von_mises, truth.displacement, read), none).backward()  # type: ignore[no-untyped-call]
+    assert read.grad is not None and torch.isfinite(read.grad).all()
 
 
 def test_latent_prediction_leaves_its_targets_alone() -> None:
