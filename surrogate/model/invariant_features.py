@@ -11,6 +11,8 @@ from torch import Tensor
 FEATURE_COUNT = 19
 # Which of them tells how much the last enrichment changed.
 TREND_FEATURE = 17
+# Those of the change of the elastic stress over the last step; zero while the loads stand still.
+INCREMENT_FEATURES = slice(11, 14)
 _TINY = 1e-12
 
 

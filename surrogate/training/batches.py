@@ -11,6 +11,7 @@ from torch import Tensor
 
 from surrogate.model.decoder import AnchorState
 from surrogate.model.graph import PartGraph
+from surrogate.model.invariant_features import INCREMENT_FEATURES
 from surrogate.training.losses import TokenTruth
 from surrogate.training.sample_store import SampleStore
 from surrogate.training.samples import TrainingSample
@@ -80,6 +81,8 @@ def make_batch(samples: list[TrainingSample], histories: Tensor, wanted: Tensor)
     truth = TokenTruth(*map(pick, ("token_plastic", "token_von_mises", "displacement", "permanent_set")))
     graphs = [sample.graph for sample in samples]
     actions, displacement, pooled = map(pick, ("actions", "displacement_features", "pooled"))
+    for action, sample in zip(actions, samples, strict=True):
+        action[:, sample.factors.shape[1] :, :, INCREMENT_FEATURES] = 0.0
     return TrainingBatch(samples, histories, graphs, actions, displacement, pooled, truth, wanted)
 
 
@@ -99,7 +102,11 @@ def draw_batch(
         [generator.choice(len(s.factors), size=histories, replace=len(s.factors) < histories) for s in chosen]
     )
     wanted = [
-        [[h, k] for h in range(histories) for k in generator.choice(s.kept.shape[1], size=states, replace=False)]
+        [
+            [h, k]
+            for h in range(histories)
+            for k in generator.choice(s.kept.shape[1], size=states, replace=s.kept.shape[1] < states)
+        ]
         for s in chosen
     ]
     return make_batch(chosen, torch.from_numpy(picks), torch.tensor(wanted))

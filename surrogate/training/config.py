@@ -5,6 +5,11 @@ from pathlib import Path
 
 from surrogate.model.jepa import ModelConfig
 
+# Without another word a run takes so many steps at such a rate, and less of both where it starts from a trained model:
+# what is known is to be moved, not forgotten.
+STEPS, LEARNING_RATE = 8000, 1.5e-3
+FINE_TUNING_STEPS, FINE_TUNING_RATE = 400, 5e-4
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -13,7 +18,10 @@ class TrainingConfig:
     Attributes:
         data: folder of a campaign.
         out: folder of the run: checkpoints, log, final model.
-        model: sizes of the network.
+        model: sizes of the network; those of the model it starts from, where it starts from one.
+        start: folder of a model whose weights the run starts from; None starts from random ones.
+        replay: folder of another campaign that some steps draw their parts from, so that it is not forgotten; or None.
+        replay_share: share of such steps.
         steps: optimiser steps in all.
         batch_parts: parts a step.
         batch_histories: histories of each part a step.
@@ -31,18 +39,21 @@ class TrainingConfig:
         save_every: steps between resumable checkpoints.
         seed: of everything random.
         threads: torch threads.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu" or "cuda"; a GPU computes the losses in bfloat16 where that is safe.
     """
 
     data: Path
     out: Path
     model: ModelConfig = field(default_factory=ModelConfig)
-    steps: int = 8000
+    start: Path | None = None
+    replay: Path | None = None
+    replay_share: float = 0.5
+    steps: int = STEPS
     batch_parts: int = 4
     batch_histories: int = 2
     batch_states: int = 2
     one_step_states: int = 4
-    learning_rate: float = 1.5e-3
+    learning_rate: float = LEARNING_RATE
     weight_decay: float = 1e-2
     latent_weight: float = 1.0
     collapse_weight: float = 0.3
@@ -57,6 +68,6 @@ class TrainingConfig:
     device: str = "auto"
 
     def as_json(self) -> dict[str, object]:
-        """Plain values for the checkpoint; where the data lay is left out."""
+        """Plain values for the checkpoint; where data and models lay is left out."""
         values = asdict(self)
-        return {key: value for key, value in values.items() if key not in ("data", "out")}
+        return {key: value for key, value in values.items() if key not in ("data", "out", "start", "replay")}

@@ -7,10 +7,26 @@ import torch.distributed as dist
 from torch import nn
 
 
-def start() -> None:
-    """Join the processes that `torchrun` started; nothing to do for a single one."""
-    if "RANK" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+def start(device: torch.device) -> torch.device:
+    """Join the processes that `torchrun` started, and take a GPU of one's own; nothing to do for a single process.
+
+    Args:
+        device: the kind that this process is to train on.
+
+    Returns:
+        The device itself.
+    """
+    if "RANK" not in os.environ:
+        return device
+    on_gpu = device.type == "cuda"
+    if on_gpu and device.index is None:
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if on_gpu:
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        # The exchange follows the device that is trained on: gloo takes what lies on the CPU, also beside a GPU.
+        dist.init_process_group("nccl" if on_gpu else "gloo")
+    return device
 
 
 def rank() -> int:
@@ -36,3 +52,10 @@ def wait() -> None:
     """Wait until every process has come here."""
     if dist.is_initialized():
         dist.barrier()
+
+
+def finish() -> None:
+    """Wait for the others and leave them; nothing to do for a single process."""
+    if dist.is_initialized():
+        wait()
+        dist.destroy_process_group()

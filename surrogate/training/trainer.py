@@ -1,4 +1,4 @@
-"""Trains the graph JEPA; resumable, and the same seed gives the same run on one machine.
+"""Trains the graph JEPA, from random weights or from a model's; resumable, the same seed gives the same run.
 
 Shape letters: B parts, H histories, T steps, S states, M tokens, D width.
 """
@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from surrogate.model.checkpoint import save_checkpoint
 from surrogate.model.device import choose_device
 from surrogate.model.jepa import GraphJepa
 from surrogate.training import distributed
-from surrogate.training.batches import TrainingBatch, draw_batch
+from surrogate.training.batches import DecodedStates, TrainingBatch, draw_batch
 from surrogate.training.config import TrainingConfig
 from surrogate.training.latents import Latents, encode, states_before
 from surrogate.training.losses import (
@@ -34,29 +34,43 @@ from surrogate.training.losses import (
     token_scalars,
     variance_covariance,
 )
+from surrogate.training.run_state import RunState
 from surrogate.training.sample_store import SampleStore
 from surrogate.training.validation import validate
 
 Progress = Callable[[int, int, dict[str, float]], None]
-_STATE = "training_state.pt"
 # Share of the decoded parts that must do without the equilibrium defect, since parts on a coarse anchor have none.
 _WITHOUT_DEFECT = 0.1
 
 
-def load_samples(config: TrainingConfig, split: Split) -> SampleStore:
+def load_samples(config: TrainingConfig, split: Split, campaign: Path | None = None) -> SampleStore:
     """Prepared samples of a split, prepared where they are not yet.
+
+    Args:
+        config: the run.
+        split: which parts.
+        campaign: folder to take them from; None for that of the run.
 
     Raises:
         InputError: no parts in that split, or nothing in them comes near yield.
     """
-    dataset = open_dataset(config.data).split(split, SplitRule(config.left_out_family))
-    entries = dataset.entries
+    data = campaign or config.data
+    dataset = open_dataset(data)
+    entries = dataset.split(split, SplitRule(config.left_out_family)).entries
+    if not entries:
+        raise InputError(
+            f"none of the {len(dataset)} parts in {data.name!r} is a {split} part: by their number three quarters "
+            "train, a tenth validates, the rest tests; add parts (some 20 of them fill all three)"
+        )
     if split == "train" and config.label_share < 1:
         order = np.random.default_rng([config.seed, 7]).permutation(len(entries))
         entries = tuple(entries[i] for i in sorted(order[: max(1, round(config.label_share * len(entries)))]))
-    samples = SampleStore([entry.path for entry in entries], config.data, config.model)
+    samples = SampleStore([entry.path for entry in entries], data, config.model)
     if not len(samples):
-        raise InputError(f"no {split} parts that come near yield in {config.data.name!r}; run a larger campaign")
+        raise InputError(
+            f"nothing comes near yield in the {len(entries)} {split} parts in {data.name!r}, and the elastic answer is "
+            "exact without training; add parts or histories that yield"
+        )
     return samples
 
 
@@ -101,6 +115,8 @@ def _grounding(model: GraphJepa, batch: TrainingBatch, latents: Latents, rollout
     total, errors = latents.rolled.new_zeros(()), []
     for i, graph in enumerate(batch.graphs):
         states = batch.decoded(i)
+        if batch.actions.device != states.strain.device:
+            states = _moved_states(states, batch.actions.device)
         # Early in training the rollout is shorter; later states are decoded from the last tokens there are.
         step = states.step.clamp(max=rollout_steps - 1)
         anchor, geometry, cells = states.anchor, latents.geometry.tokens[i], latents.geometry.cells[i]
@@ -116,50 +132,6 @@ def _grounding(model: GraphJepa, batch: TrainingBatch, latents: Latents, rollout
     return total / len(batch.samples), float(torch.stack(errors).mean())
 
 
-class _Run:
-    """The mutable state of a training run."""
-
-    def __init__(self, config: TrainingConfig) -> None:
-        torch.manual_seed(config.seed)
-        self.config = config
-        self.device = choose_device(config.device)
-        self.model = GraphJepa(config.model).to(self.device)
-        # The moving average of the weights, used for everything but the gradient.
-        self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        self.step = 0
-        self.best = math.inf
-
-    @property
-    def path(self) -> Path:
-        return self.config.out / _STATE
-
-    def save(self) -> None:
-        state = {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "random": torch.get_rng_state(),
-        }
-        temporary = self.path.with_suffix(".part")
-        torch.save(state, temporary)
-        temporary.rename(self.path)
-
-    def resume(self) -> bool:
-        if not self.path.exists():
-            return False
-        state = torch.load(self.path, map_location=self.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
-        torch.set_rng_state(state["random"].cpu())
-        return True
-
-
 def train(config: TrainingConfig, progress: Progress | None = None) -> GraphJepa:
     """Train, or go on with a run that was cut off.
 
@@ -170,17 +142,23 @@ def train(config: TrainingConfig, progress: Progress | None = None) -> GraphJepa
     Returns:
         The averaged model, also saved in `config.out / "model"`.
     """
-    distributed.start()
+    device = distributed.start(choose_device(config.device))
     torch.set_num_threads(config.threads)
+    run = RunState(config, device)
+    config = run.config
     config.out.mkdir(parents=True, exist_ok=True)
-    (config.out / "config.json").write_text(json.dumps(config.as_json(), indent=1) + "\n")
-    training, validation = load_samples(config, "train"), load_samples(config, "validation")
-    run = _Run(config)
     run.resume()
+    if distributed.rank() == 0:
+        run.save_settings()
+    training, validation = load_samples(config, "train"), load_samples(config, "validation")
+    replay = None if config.replay is None else load_samples(config, "train", config.replay)
     writer = SummaryWriter(str(config.out))
     started = time.perf_counter()
+    if config.start is not None and run.step == 0 and distributed.rank() == 0:
+        # What the start is worth on these parts; and parts that judge nothing are told of before the work.
+        _validate(run, validation, writer, 0.0)
     while run.step < config.steps:
-        terms = _optimise(run, training)
+        terms = _optimise(run, training, replay)
         run.step += 1
         if distributed.rank() > 0:
             continue
@@ -190,13 +168,14 @@ def train(config: TrainingConfig, progress: Progress | None = None) -> GraphJepa
             for name, value in terms.items():
                 writer.add_scalar(f"train/{name}", value, run.step)
         if run.step % config.save_every == 0 or run.step == config.steps:
-            run.save()
+            # The model first: a run that is cut between the two makes it again.
             _validate(run, validation, writer, time.perf_counter() - started)
+            run.save()
     writer.close()
-    return run.average.eval()
+    return run.average.cpu().eval()
 
 
-def _optimise(run: _Run, training: SampleStore) -> dict[str, float]:
+def _optimise(run: RunState, training: SampleStore, replay: SampleStore | None) -> dict[str, float]:
     config, done = run.config, run.step / run.config.steps
     warm = min(1.0, run.step / (0.05 * config.steps + 1))
     rate = config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
@@ -206,12 +185,17 @@ def _optimise(run: _Run, training: SampleStore) -> dict[str, float]:
     # Each step has a generator of its own, so a resumed run draws what the uncut run would have drawn.
     generator = np.random.default_rng([config.seed, run.step, distributed.rank()])
     torch.manual_seed(int(generator.integers(2**31)))
-    batch = draw_batch(training, generator, config.batch_parts, config.batch_histories, config.batch_states)
-    horizon = batch.actions.shape[2] if done > 0.04 else max(1, batch.actions.shape[2] // 3)
+    replayed = replay is not None and generator.random() < config.replay_share
+    source = replay if replay is not None and replayed else training
+    batch = draw_batch(source, generator, config.batch_parts, config.batch_histories, config.batch_states)
+    # A model that knows nothing yet rolls out a third of the way.
+    whole = done > 0.04 or config.start is not None
+    horizon = batch.actions.shape[2] if whole else max(1, batch.actions.shape[2] // 3)
     frozen = done >= 1 - config.decoder_only_share
     for part in (run.model.geometry, run.model.state, run.model.predictor, run.model.inverse):
         part.requires_grad_(not frozen)
-    loss, terms = batch_loss(run.model, batch, config, horizon)
+    with torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=run.device.type == "cuda"):
+        loss, terms = batch_loss(run.model, _moved(batch, run.device), config, horizon)
     run.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     distributed.average_gradients(run.model)
@@ -223,6 +207,24 @@ def _optimise(run: _Run, training: SampleStore) -> dict[str, float]:
     return {"loss": loss.item(), **terms}
 
 
+def _moved(batch: TrainingBatch, device: torch.device) -> TrainingBatch:
+    """The batch on a device; its samples stay where they are, since a step reads only a few of their states."""
+    if batch.actions.device.type == device.type:
+        return batch
+    names = ("actions", "displacement_features", "pooled")
+    actions, displacement, pooled = (getattr(batch, name).to(device) for name in names)
+    truth = TokenTruth(*(getattr(batch.truth, f.name).to(device) for f in fields(TokenTruth)))
+    graphs = [graph.to(device) for graph in batch.graphs]
+    return replace(
+        batch, graphs=graphs, actions=actions, displacement_features=displacement, pooled=pooled, truth=truth
+    )
+
+
+def _moved_states(states: DecodedStates, device: torch.device) -> DecodedStates:
+    strain, equivalent = states.strain.to(device), states.equivalent.to(device)
+    return replace(states, anchor=states.anchor.to(device), strain=strain, equivalent=equivalent)
+
+
 @torch.no_grad()
 def _follow(average: GraphJepa, model: GraphJepa, decay: float, step: int) -> None:
     """Move the averaged weights towards the current ones; faster at the start, when they still mean nothing."""
@@ -231,14 +233,15 @@ def _follow(average: GraphJepa, model: GraphJepa, decay: float, step: int) -> No
         slow.lerp_(fast, rate)
 
 
-def _validate(run: _Run, validation: SampleStore, writer: SummaryWriter, seconds: float) -> None:
-    numbers, report = validate(run.average, validation)
+def _validate(run: RunState, validation: SampleStore, writer: SummaryWriter, seconds: float) -> None:
+    # Samples lie on the CPU, and single precision judges.
+    numbers, report = validate(copy.deepcopy(run.average).cpu(), validation)
     line = {"step": run.step, "seconds": seconds, **numbers, "collapse": report.as_json(), "alarms": report.alarms()}
     with (run.config.out / "log.jsonl").open("a") as log:
         log.write(json.dumps(line) + "\n")
     for name, value in {**numbers, **report.as_json()}.items():
         writer.add_scalar(f"validation/{name}", value, run.step)
     description = {
-        "training": run.config.as_json(), "step": run.step, "validation": numbers, "collapse": report.as_json(),
+        "training": run.description(), "step": run.step, "validation": numbers, "collapse": report.as_json(),
     }  # fmt: skip
     save_checkpoint(run.config.out / "model", run.average, description)

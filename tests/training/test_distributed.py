@@ -13,7 +13,7 @@ from tests.model.parts import fresh_model
 
 
 def test_a_single_process_is_the_first_and_keeps_its_gradients() -> None:
-    distributed.start()  # nothing to join
+    assert distributed.start(torch.device("cpu")) == torch.device("cpu")  # nothing to join
     distributed.wait()
     assert distributed.rank() == 0
     model = fresh_model().requires_grad_(True)

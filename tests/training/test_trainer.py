@@ -1,6 +1,7 @@
 """Training learns, can be cut at any moment, and draws what its seed, step and process say."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,8 @@ from surrogate.model.jepa import GraphJepa
 from surrogate.training import distributed, trainer
 from surrogate.training.batches import TrainingBatch, draw_batch
 from surrogate.training.config import TrainingConfig
+from surrogate.training.run_state import RunState
+from surrogate.training.samples import TrainingSample
 from surrogate.training.trainer import batch_loss, load_samples, train
 from tests.model.parts import TINY, fresh_model
 from tests.training.wedges import PARTS, STEPS, run_config, training_samples
@@ -101,14 +104,18 @@ def test_the_saved_model_is_the_averaged_one_with_its_settings_and_no_path(
     assert json.loads((out / "config.json").read_text())["steps"] == 8
 
 
+def marks(samples: Iterable[TrainingSample]) -> list[float]:
+    """A number of each part that no other part has."""
+    return [float(sample.actions.double().sum()) for sample in samples]
+
+
 def drawn(config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, rank: int = 0) -> list[tuple[object, ...]]:
     """What each step of a run draws."""
     seen, real = [], draw_batch
 
-    def noted(samples: list[object], *arguments: object) -> TrainingBatch:
-        batch = real(samples, *arguments)  # type: ignore[arg-type]
-        places = [next(i for i, s in enumerate(samples) if s is mine) for mine in batch.samples]
-        seen.append((places, batch.histories.tolist(), batch.wanted.tolist()))
+    def noted(*arguments: object) -> TrainingBatch:
+        batch = real(*arguments)  # type: ignore[arg-type]
+        seen.append((marks(batch.samples), batch.histories.tolist(), batch.wanted.tolist()))
         return batch
 
     with monkeypatch.context() as patch:
@@ -135,13 +142,13 @@ def test_the_last_steps_teach_the_decoders_alone(
     campaign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states: list[dict[str, Tensor]] = []
-    real = trainer._Run.save
+    real = RunState.save
 
-    def keep(run: trainer._Run) -> None:
+    def keep(run: RunState) -> None:
         real(run)
         states.append(weights(run.model))
 
-    monkeypatch.setattr(trainer._Run, "save", keep)
+    monkeypatch.setattr(RunState, "save", keep)
     train(run_config(campaign, tmp_path, steps=4, save_every=1, decoder_only_share=0.5))
     moved = [
         {name for name in after if not torch.equal(before[name], after[name])} for before, after in pairwise(states)
@@ -186,10 +193,9 @@ def test_a_share_of_the_labels_is_a_share_of_the_training_parts(campaign: Path, 
     assert len(everything) == len(PARTS["train"]) == 4
     half = [load_samples(replace(config, label_share=0.5), "train") for _ in range(2)]
     assert len(half[0]) == 2
-    marks = {float(sample.actions.sum()) for sample in everything}
-    assert {float(s.actions.sum()) for s in half[0]} == {float(s.actions.sum()) for s in half[1]} < marks
+    assert set(marks(half[0])) == set(marks(half[1])) < set(marks(everything))
     others = [load_samples(replace(config, label_share=0.5, seed=seed), "train") for seed in range(1, 6)]
-    assert any({float(s.actions.sum()) for s in o} != {float(s.actions.sum()) for s in half[0]} for o in others)
+    assert any(set(marks(other)) != set(marks(half[0])) for other in others)
     assert len(load_samples(replace(config, label_share=1e-9), "train")) == 1
     assert len(load_samples(replace(config, label_share=0.5), "validation")) == len(PARTS["validation"])
 
@@ -207,5 +213,5 @@ def test_a_campaign_too_small_for_a_split_is_told(campaign: Path, tmp_path: Path
     folder.mkdir()
     for path in campaign.glob("blade-*.h5"):
         (folder / path.name).symlink_to(path)
-    with pytest.raises(InputError, match="no test parts in 'few'; run a larger campaign"):
+    with pytest.raises(InputError, match=r"none of the 2 parts in 'few' is a test part.*add parts"):
         load_samples(run_config(folder, tmp_path), "test")
