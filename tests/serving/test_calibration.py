@@ -2,29 +2,30 @@
 
 import json
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from surrogate.fields import FloatArray, HistoryFields, HistoryScalars, StepScalars
 from surrogate.serving.calibration import (
-    BIN_EDGES,
     LEVEL,
     STEP_SCALARS,
     TOTALS,
     Calibration,
     Floors,
     conformal_quantile,
-    difficulty_bin,
     fit_calibration,
     floors,
     history_scores,
+    imbalance_of,
     log_ratio,
     with_intervals,
 )
 from tests.physics.meshes import STEEL
 
-BINS = len(BIN_EDGES) + 1
+EDGES = (0.005, 0.02, 0.1)
+BINS = len(EDGES) + 1
 YIELD_STRAIN = STEEL.yield_strength_pa / STEEL.youngs_modulus_pa
 BOUNDS = floors(STEEL, 1e-3)
 
@@ -47,7 +48,7 @@ def test_the_quantile_is_a_score_that_was_seen_and_the_largest_of_few() -> None:
     assert conformal_quantile(np.zeros(0)) == 2.0  # nothing known: an interval of e^2 either way
 
 
-def history(peak: FloatArray, plastic: float = 3.0) -> HistoryFields:
+def history(peak: FloatArray, plastic: float = 3.0, imbalance: float = 0.01) -> HistoryFields:
     """A predicted history of made-up scalars whose first and last steps are stored."""
     steps = len(peak)
     scalars = StepScalars(
@@ -57,7 +58,7 @@ def history(peak: FloatArray, plastic: float = 3.0) -> HistoryFields:
         max_displacement_m=peak * 1e-12,
         peak_plastic_strain=np.full(steps, plastic * YIELD_STRAIN),
         yielded_volume_fraction=np.full(steps, 0.8),
-        equilibrium_residual=np.full(steps, 0.01),
+        equilibrium_residual=np.full(steps, imbalance),
     )
     empty = np.zeros((2, 1, 4, 6))
     totals = HistoryScalars(1.3, 1.5, 2e-5, 1e8)
@@ -75,10 +76,10 @@ def test_intervals_cover_new_histories_drawn_like_the_old() -> None:
     seen = history(random.uniform(1e8, 4e8, 500))
     true = replace(seen.scalars, peak_von_mises_pa=truth(seen.scalars.peak_von_mises_pa))
     scores = history_scores(seen, true, seen.totals, BOUNDS)
-    pairs = {name: [(2, float(score)) for score in each] for name, each in scores.items()}
+    pairs = {name: [(0.01, float(score)) for score in each] for name, each in scores.items()}
     calibration = fit_calibration({"decoded": pairs, "read": {name: pairs[name] for name in STEP_SCALARS}})
     new = history(random.uniform(1e8, 4e8, 2000))
-    answer = with_intervals(new, calibration, BOUNDS, STEEL, np.zeros(2000, bool))
+    answer = with_intervals(new, calibration, BOUNDS, np.zeros(2000, bool))
     assert answer.scalars_low is not None and answer.scalars_high is not None
     value = truth(new.scalars.peak_von_mises_pa)
     inside = (answer.scalars_low.peak_von_mises_pa <= value) & (value <= answer.scalars_high.peak_von_mises_pa)
@@ -89,7 +90,7 @@ def test_intervals_cover_new_histories_drawn_like_the_old() -> None:
 
 def calibration_of(width: float) -> Calibration:
     table = dict.fromkeys((*STEP_SCALARS, *TOTALS), (width,) * BINS)
-    return Calibration(table, {name: tuple(2 * w for w in table[name]) for name in STEP_SCALARS})
+    return Calibration(EDGES, table, {name: tuple(2 * w for w in table[name]) for name in STEP_SCALARS})
 
 
 PREDICTED = history(np.linspace(1e8, 3e8, 6))
@@ -99,7 +100,7 @@ NONE_EXACT = np.zeros(6, bool)
 def test_the_interval_holds_the_value_and_grows_with_the_quantile() -> None:
     before = None
     for width in (0.0, 0.1, 0.5, 2.0):
-        answer = with_intervals(PREDICTED, calibration_of(width), BOUNDS, STEEL, NONE_EXACT)
+        answer = with_intervals(PREDICTED, calibration_of(width), BOUNDS, NONE_EXACT)
         assert answer.scalars_low is not None and answer.scalars_high is not None
         assert answer.totals_low is not None and answer.totals_high is not None
         for name in STEP_SCALARS:
@@ -117,7 +118,7 @@ def test_the_interval_holds_the_value_and_grows_with_the_quantile() -> None:
 
 
 def test_a_step_read_from_the_tokens_has_its_own_wider_interval() -> None:
-    answer = with_intervals(PREDICTED, calibration_of(0.3), BOUNDS, STEEL, NONE_EXACT)
+    answer = with_intervals(PREDICTED, calibration_of(0.3), BOUNDS, NONE_EXACT)
     assert answer.scalars_high is not None
     ratio = answer.scalars_high.peak_von_mises_pa / PREDICTED.scalars.peak_von_mises_pa
     stored, floor = np.isin(np.arange(6), PREDICTED.steps), BOUNDS.stress_pa / PREDICTED.scalars.peak_von_mises_pa
@@ -127,39 +128,73 @@ def test_a_step_read_from_the_tokens_has_its_own_wider_interval() -> None:
 
 def test_exact_steps_have_no_interval_and_a_history_of_them_has_exact_totals() -> None:
     exact = np.array([True, True, True, False, False, False])
-    answer = with_intervals(PREDICTED, calibration_of(0.3), BOUNDS, STEEL, exact)
+    answer = with_intervals(PREDICTED, calibration_of(0.3), BOUNDS, exact)
     assert answer.scalars_low is not None and answer.scalars_high is not None
     for name in STEP_SCALARS:
         width = getattr(answer.scalars_high, name) - getattr(answer.scalars_low, name)
         assert (width[~exact] > 0).all(), name
         assert (width[exact] == 0).all(), name
     assert answer.totals_high is not None and answer.totals_high.permanent_set_m > PREDICTED.totals.permanent_set_m
-    throughout = with_intervals(PREDICTED, calibration_of(0.3), BOUNDS, STEEL, np.ones(6, bool))
+    throughout = with_intervals(PREDICTED, calibration_of(0.3), BOUNDS, np.ones(6, bool))
     assert throughout.totals_low == throughout.totals == throughout.totals_high
 
 
 def test_exact_steps_have_no_say_in_the_interval_of_the_others() -> None:
     """A campaign in which every other step is elastic gives the quantiles of its plastic steps."""
     scores = np.random.default_rng(3).gamma(1.5, size=300)
-    plastic = [(1, float(score)) for score in scores]
-    mixed = plastic + [(1, 1e-13)] * 300
+    plastic = [(0.01, float(score)) for score in scores]
+    mixed = plastic + [(0.0, 1e-13)] * 300
     tables = [{"decoded": {"peak_von_mises_pa": pairs}, "read": {}} for pairs in (plastic, mixed)]
     one, other = (fit_calibration(table).decoded["peak_von_mises_pa"] for table in tables)
     assert one == other
 
 
-def test_bins_are_apart_where_each_has_enough_scores() -> None:
-    pairs = [(place, place + 0.01 * k) for place in (0, 1) for k in range(1, 100)] + [(3, 50.0)] * 3
-    quantiles = fit_calibration({"decoded": {"x": pairs}, "read": {}}).decoded["x"]
-    assert len(quantiles) == BINS
-    assert quantiles[0] < 1 < quantiles[1] < 2
-    everything = conformal_quantile(np.array([score for _, score in pairs]))
-    assert quantiles[2] == quantiles[3] == everything  # none or too few of their own
+def test_an_answer_farther_out_of_balance_gets_a_wider_interval() -> None:
+    """Answers whose error grows with their imbalance, as in the campaign."""
+    random = np.random.default_rng(4)
+    imbalances = random.uniform(0.0, 0.2, 2000)
+    pairs = [(float(i), float(i * abs(random.normal()))) for i in imbalances]
+    calibration = fit_calibration({"decoded": {"x": pairs}, "read": {"x": pairs}})
+    widths = calibration.decoded["x"]
+    assert len(widths) == len(calibration.edges) + 1 and calibration.read["x"] == widths
+    assert all(narrow < wide for narrow, wide in pairwise(widths))
+    # A new answer is covered as often in every bin.
+    for _ in range(3):
+        fresh = random.uniform(0.0, 0.2, 4000)
+        errors = fresh * np.abs(random.normal(size=4000))
+        bins = np.searchsorted(calibration.edges, fresh)
+        for place, width in enumerate(widths):
+            share = (errors[bins == place] <= width).mean()
+            # Three standard deviations of both samples, of a tenth of the answers at least.
+            assert abs(share - LEVEL) < 3 * np.sqrt(LEVEL * (1 - LEVEL) * (1 / 200 + 1 / 400))
 
 
-def test_the_bin_is_that_of_the_largest_plastic_strain() -> None:
-    found = [difficulty_bin(level * YIELD_STRAIN, STEEL) for level in (0.0, 0.2, 1.0, 5.0, 20.0)]
+def test_the_edges_part_the_histories_that_yield_and_more_of_them_where_answers_are_worse() -> None:
+    pairs = [(0.001 * k, 0.1) for k in range(1, 1001)] + [(0.0, 0.0)] * 5000  # exact steps do not count
+    edges = fit_calibration({"decoded": {"x": pairs}, "read": {}}).edges
+    shares = np.diff([0.0, *edges, 1.0])
+    np.testing.assert_allclose(shares, (0.2, 0.2, 0.2, 0.15, 0.15, 0.1), atol=2e-3)
+    # A history that has several steps or scalars in one pile counts once.
+    again = [*pairs, *[(0.5, 0.1)] * 3000]
+    assert fit_calibration({"decoded": {"x": again}, "read": {}}).edges == edges
+
+
+def test_a_bin_of_few_scores_takes_the_quantile_of_all() -> None:
+    few = [(0.01 * k, 0.01 * k) for k in range(1, 21)]
+    calibration = fit_calibration({"decoded": {"x": few}, "read": {"x": few[:3]}})
+    assert set(calibration.decoded["x"]) == {conformal_quantile(np.array([score for _, score in few]))}
+    assert set(calibration.read["x"]) == {0.03}  # the largest of three
+    nothing = fit_calibration({"decoded": {"x": []}, "read": {"x": []}})
+    assert nothing.edges == () and nothing.decoded["x"] == nothing.read["x"] == (2.0,)
+
+
+def test_the_bin_is_that_of_the_largest_imbalance_of_a_decoded_state() -> None:
+    calibration = calibration_of(0.3)
+    found = [calibration.place(history(np.ones(4), imbalance=level)) for level in (0.0, 0.004, 0.01, 0.09, 0.5)]
     assert found == [0, 0, 1, 2, 3]
+    mixed = history(np.ones(4))
+    mixed.scalars.equilibrium_residual[:] = (0.01, 9.0, 9.0, 0.03)  # the first step and the last are decoded
+    assert imbalance_of(mixed) == 0.03
 
 
 def test_a_score_is_the_same_too_high_as_too_low_and_nothing_for_the_truth() -> None:
@@ -197,7 +232,7 @@ def test_a_calibration_survives_its_json() -> None:
 @pytest.mark.parametrize("value", [0.0, 1e-9])
 def test_nothing_predicted_has_an_interval_from_nothing_to_the_floor(value: float) -> None:
     silent = replace(PREDICTED, scalars=replace(PREDICTED.scalars, peak_plastic_strain=np.full(6, value)))
-    answer = with_intervals(silent, calibration_of(0.3), BOUNDS, STEEL, NONE_EXACT)
+    answer = with_intervals(silent, calibration_of(0.3), BOUNDS, NONE_EXACT)
     assert answer.scalars_low is not None and answer.scalars_high is not None
     assert not answer.scalars_low.peak_plastic_strain.any()
     assert (answer.scalars_high.peak_plastic_strain <= BOUNDS.strain).all()

@@ -52,6 +52,7 @@ FRAMES = {
     "turned and mirrored": -rotation((3, -1, 2), 1.1),
 }
 WIDE = Calibration(
+    (0.01, 0.05, 0.2),
     dict.fromkeys((*STEP_SCALARS, *TOTALS), (0.2, 0.3, 0.4, 0.5)),
     dict.fromkeys(STEP_SCALARS, (0.6, 0.7, 0.8, 0.9)),
 )
