@@ -23,7 +23,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from front_methods import Strains, Timed, fitted_factors, full_local, hottest_cells, jumping, passes, reduced, solved
+from front_methods import (
+    Strains,
+    Timed,
+    fitted_factors,
+    full_local,
+    hottest_cells,
+    jumping,
+    passes,
+    reduced,
+    reduced_everywhere,
+    solved,
+)
 from front_ours import time_ours
 from front_page import DECODED, OURS, WORST, Measured, Row, draw, front_section
 from front_problem import HISTORIES, SIZES, YIELDS, Truth, chosen, factors_drawn, kept_indices, problem, truth
@@ -64,7 +75,11 @@ def _hottest(rule: str, factor: float, anchor: ElasticAnchor, every: FloatArray,
 
 
 def _reduced(enrichments: int, jump: bool, anchor: ElasticAnchor, every: FloatArray, some: FloatArray) -> Strains:
-    return reduced(anchor, every, enrichments, jumping(some) if jump else list(some))
+    return reduced(anchor, jumping(some) if jump else list(some), enrichments)
+
+
+def _everywhere(anchor: ElasticAnchor, every: FloatArray, some: FloatArray) -> Strains:
+    return reduced_everywhere(anchor, every, list(some), 1)
 
 
 def _passes(count: int, jump: bool, anchor: ElasticAnchor, every: FloatArray, some: FloatArray) -> Strains:
@@ -81,10 +96,11 @@ def methods(factors: dict[str, float]) -> dict[str, Method]:
     for rule, factor in factors.items():
         found[f"{rule}, hottest cells, fitted factor"] = Method(partial(_hottest, rule, factor), single=rule == "local")
     found["local, every point"] = Method(lambda anchor, every, some: full_local(anchor, some), SOME)
-    for jump in (True, False):
-        for enrichments in (0, 1, 2):
+    for enrichments in (0, 1, 2):
+        for jump in (True, False):
             name = f"reduced, {enrichments} enrichments" + (", jump" if jump else "")
-            found[name] = Method(partial(_reduced, enrichments, jump), SOME, single=enrichments == 1)
+            found[name] = Method(partial(_reduced, enrichments, jump), single=enrichments == 1)
+    found["reduced, 1 enrichments, every point"] = Method(_everywhere, SOME)
     for count in (1, 2, 3, 5):
         found[f"jump, {count} passes"] = Method(partial(_passes, count, True), SOME, single=count == 3)
     found["jump, iterated to 1 %"] = Method(_settled, SOME)

@@ -101,15 +101,21 @@ def hottest_cells(anchor: ElasticAnchor, factors: FloatArray, rule: str, factor:
     return Strains(factor * RULES[rule](anchor.stress[:, points], turned, anchor.system.material))
 
 
-def hottest_points(stress: FloatArray, turned: FloatArray) -> IntArray:
-    """Points of the largest elastic von Mises stress in any of the states [H, W, K] of stresses [6, P, K] [Y]."""
+def hottest_points(stress: FloatArray, turned: FloatArray, count: int = _HOTTEST) -> IntArray:
+    """The points [Y] of the `count` largest elastic von Mises stresses in any of the states [H, W, K] of a part.
+
+    Args:
+        stress: of each load case [6, P, K], Pa.
+        turned: factors [H, W, K].
+        count: points of each state.
+    """
     form, states = elastic_von_mises_squares(stress), turned.reshape(-1, turned.shape[-1])
     states = states / np.maximum(np.abs(states).max(axis=1, keepdims=True), 1e-300)
     states = np.unique(states.round(6), axis=0)
     found: list[IntArray] = []
     for chunk in np.array_split(states, max(1, len(states) * form.shape[1] // _TOGETHER)):
         level = elastic_von_mises(form, chunk)
-        found.append(np.unique(np.argpartition(level, -_HOTTEST, axis=1)[:, -_HOTTEST:]))
+        found.append(np.unique(np.argpartition(level, -count, axis=1)[:, -count:]))
     return np.unique(np.concatenate(found))
 
 
@@ -221,14 +227,34 @@ def _on_both_cores(
     return Strains(sorted_back[0], sorted_back[1])
 
 
-def reduced(anchor: ElasticAnchor, factors: FloatArray, enrichments: int, histories: Sequence[FloatArray]) -> Strains:
-    """The reduced anchor: its modes from a few histories that span the others, then all of them integrated.
+def reduced(anchor: ElasticAnchor, histories: Sequence[FloatArray], enrichments: int) -> Strains:
+    """The reduced anchor as it is shipped: modes of a few histories, all integrated at few points, read where hot.
 
     Args:
         anchor: elastic answer to each load case.
-        factors: of all histories at every step [H, T, K]; the modes are made from these.
+        histories: [H, T, K], or their turning points alone.
         enrichments: rounds after the first.
-        histories: what is integrated, the same histories or their turning points.
+    """
+    path = padded(histories)
+    modes = reduced_anchor(anchor, path, ReducedSettings(enrichments=enrichments))
+    points = hottest_points(anchor.stress, path, 3 * _HOTTEST)
+    strain = np.concatenate([anchor.strain[:, points], modes.strain[:, points]], axis=-1)
+    peak = np.zeros(len(path))
+    for step in local_path(strain, np.concatenate([path, modes.coordinates], axis=-1), anchor.system.material):
+        peak = step.state.equivalent.max(axis=0)
+    return Strains(peak)
+
+
+def reduced_everywhere(
+    anchor: ElasticAnchor, factors: FloatArray, histories: Sequence[FloatArray], enrichments: int
+) -> Strains:
+    """The reduced anchor integrated and read at every point that may yield.
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: of all histories at every step [H, T, K]; the modes are made from a few that span them.
+        histories: those that are integrated, each [T, K].
+        enrichments: rounds after the first.
     """
     start, settings = time.perf_counter(), ReducedSettings(enrichments=enrichments)
     few = factors[representative_histories(factors, settings.snapshot_histories)]

@@ -77,9 +77,17 @@ def on_front(rows: Mapping[str, Row]) -> set[str]:
     }
 
 
-def fastest(rows: Mapping[str, Row], median: float, p90: float = float("inf")) -> str | None:
-    """The fastest classical method within an error in the median and at the 90th percentile, or None."""
-    able = [n for n, r in rows.items() if not n.startswith("ours") and r.peak_median <= median and r.peak_p90 <= p90]
+def fastest(rows: Mapping[str, Row], median: float, p90: float = float("inf"), reduced: bool = False) -> str | None:
+    """The fastest classical method within an error in the median and at the 90th percentile, or None.
+
+    Args:
+        rows: by method.
+        median: error allowed.
+        p90: error allowed.
+        reduced: whether the reduced anchor competes as well, which is this program's own and not learned.
+    """
+    others = ("ours",) if reduced else ("ours", "reduced")
+    able = [n for n, r in rows.items() if not n.startswith(others) and r.peak_median <= median and r.peak_p90 <= p90]
     return min(able, key=lambda name: rows[name].seconds, default=None)
 
 
@@ -114,9 +122,12 @@ def _head(measured: Measured) -> str:
         "tolerance 1e-5; column *judged* says of how many. *Hottest cells*: the local anchor, Neuber's or Glinka's "
         f"rule at the points of the largest elastic stress, times one factor each ({factors}), fitted to "
         f"{measured['fitted_on']} training parts. *Jump* solves only where a history turns. "
-        "*Reduced* takes its modes from 16 histories, then integrates all. *Iterated to 1 %* stops when the forces are "
-        "out of balance by 1 % of the largest applied. *Solved* is `solve` at the tolerance of the training data, "
-        "1e-4. Bold: on the front, no other method is both faster and as accurate in the median."
+        "*Reduced* is the reduced anchor that the model starts from and corrects, here without any learning: modes "
+        "from 16 histories, all histories integrated at few points (*every point*: at all that may yield) and read "
+        "at the hottest. It is this program's own, so the speed-ups are told without it and with it. *Iterated to "
+        "1 %* stops when the forces are out of balance by 1 % of the largest applied. *Solved* is `solve` at the "
+        "tolerance of the training data, 1e-4. Bold: on the front, no other method is both faster and as accurate in "
+        "the median."
     )
 
 
@@ -179,17 +190,19 @@ def _speed_ups(rows: Mapping[str, Row], sizes: list[str]) -> str:
         if OURS not in own:
             continue
         ours = own[OURS]
-        allowed = _against(own, fastest(own, ALLOWED), ours) + ("" if ours.peak_median <= ALLOWED else " (ours is not)")
+        missed = "" if ours.peak_median <= ALLOWED else " (ours is not)"
         decoded = seconds_text(own[DECODED].seconds) if DECODED in own else ""
         lines.append((
-            f"{ours.points}", seconds_text(ours.seconds), decoded, _errors(ours.peak_median, ours.peak_p90),
+            f"{ours.points}", f"{seconds_text(ours.seconds)} ({decoded})", _errors(ours.peak_median, ours.peak_p90),
             _against(own, fastest(own, ours.peak_median), ours),
-            _against(own, fastest(own, ours.peak_median, ours.peak_p90), ours), allowed,
+            _against(own, fastest(own, ours.peak_median, ours.peak_p90), ours),
+            _against(own, fastest(own, ALLOWED), ours) + missed,
+            _against(own, fastest(own, ours.peak_median, reduced=True), ours),
             f"{BARS[size][0]}x ({BARS[size][1]}x)",
         ))  # fmt: skip
     header = (
-        "points", "ours, s", "5 worst decoded too, s", "ours, error median / p90", "fastest as accurate in the median",
-        "in median and p90", "fastest within 8 % in the median", "bar (aim)",
+        "points", "ours, s (5 worst decoded)", "error, median / p90", "fastest as accurate in the median",
+        "in median and p90", "fastest within 8 %", "the reduced anchor competing, in the median", "bar (aim)",
     )  # fmt: skip
     return _lines(header, lines) if lines else "Ours is not measured yet."
 

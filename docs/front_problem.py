@@ -96,7 +96,7 @@ def problem(size: str, indices: IntArray) -> Problem:
     held = held_problem(size)
     forces, factors = factors_drawn()
     cases = tuple(
-        replace(case, loads=(replace(load, force_n=tuple(map(float, force))),))
+        replace(case, loads=(Force(load.faces, (float(force[0]), float(force[1]), float(force[2]))),))
         for case, force in zip(held.load_cases, forces, strict=True)
         for load in case.loads
         if isinstance(load, Force)

@@ -117,10 +117,13 @@ def test_more_enrichments_bring_the_reduced_anchor_nearer(methods: ModuleType, w
     anchor, factors, true = wedge
     yields = true > 0
     local = np.abs(methods.full_local(anchor, factors).peak / np.maximum(true, 1e-300) - 1)[yields]
-    found = [methods.reduced(anchor, factors, count, list(factors)) for count in (0, 2)]
+    found = [methods.reduced(anchor, list(factors), count) for count in (0, 2)]
     errors = [np.abs(each.peak[yields] / true[yields] - 1) for each in found]
     assert np.median(errors[1]) < np.median(errors[0]) < np.median(local)
-    assert found[1].peak[~yields].max() == 0 and found[1].once_s > 0
+    assert found[1].peak[~yields].max() == 0
+    everywhere = methods.reduced_everywhere(anchor, factors, list(factors), 2)
+    # The same modes and points; the hottest cells hold the peak of the whole part.
+    assert np.allclose(everywhere.peak, found[1].peak, rtol=1e-6, atol=1e-12) and everywhere.once_s > 0
 
 
 def test_the_hottest_cells_alone_tell_the_local_peak(methods: ModuleType, wedge: Wedge) -> None:
@@ -143,6 +146,9 @@ def test_the_fastest_as_accurate_is_classical_and_within_both_errors(page: Modul
     assert page.fastest(rows, 0.08) == "median only"
     assert page.fastest(rows, 0.08, 0.2) == "both"
     assert page.fastest(rows, 0.001) is None
+    rows["reduced, 1 enrichments"] = row(page, 0.5, 0.04)
+    assert page.fastest(rows, 0.08) == "median only"
+    assert page.fastest(rows, 0.08, reduced=True) == "reduced, 1 enrichments"
 
 
 def test_the_section_states_speed_up_bar_and_what_misses_it(page: ModuleType, tmp_path: Path) -> None:
