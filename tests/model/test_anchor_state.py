@@ -19,7 +19,7 @@ from surrogate.model.anchor_state import (
     token_actions,
 )
 from surrogate.model.decoder import DISPLACEMENT_FEATURES, AnchorState, PlasticField
-from surrogate.model.invariant_features import FEATURE_COUNT, TREND_FEATURE
+from surrogate.model.invariant_features import FEATURE_COUNT, INCREMENT_FEATURES, TREND_FEATURE
 from surrogate.physics.equilibrium import equilibrate
 from surrogate.physics.plasticity import elastic_strain
 from surrogate.physics.problem import LoadHistory
@@ -204,9 +204,9 @@ def test_repeated_factors_carry_no_action() -> None:
     twice = tuple(LoadHistory(h.name, np.repeat(h.factors, 2, axis=0)) for h in PROBLEM.load_histories)
     actions = actions_of(anchored(replace(PROBLEM, load_histories=twice), ReducedSettings(modes=2)))
     held = actions[:, 1::2]
-    # Features 11 to 13 are those of the increment; nothing else moves while nothing happens.
-    assert not held[..., 11:14].abs().gt(1e-5).any()
-    others = [i for i in range(FEATURE_COUNT) if i not in (11, 12, 13)]
+    # Nothing but the increment moves while nothing happens.
+    assert not held[..., INCREMENT_FEATURES].abs().gt(1e-5).any()
+    others = [i for i in range(FEATURE_COUNT) if i not in range(*INCREMENT_FEATURES.indices(FEATURE_COUNT))]
     torch.testing.assert_close(held[..., others], actions[:, ::2, :, others], rtol=1e-4, atol=1e-4)
     assert token_actions(GRAPH, FIELDS, PATH)[..., 11].gt(0.1).any()
 

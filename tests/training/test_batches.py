@@ -45,6 +45,11 @@ def test_each_history_gives_so_many_of_its_kept_states_none_twice(states: int) -
     assert seen == set(range(STATES_KEPT))  # in the long run all of them
 
 
+def test_a_part_that_keeps_fewer_states_than_are_asked_gives_some_twice() -> None:
+    wanted = drawn(0, states=STATES_KEPT + 2).wanted
+    assert wanted.shape == (3, 2 * (STATES_KEPT + 2), 2) and int(wanted[..., 1].max()) == STATES_KEPT - 1
+
+
 def test_the_batch_holds_the_chosen_histories_of_its_parts() -> None:
     batch = drawn(3)
     for i, (sample, chosen) in enumerate(zip(batch.samples, batch.histories, strict=True)):
