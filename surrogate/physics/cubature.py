@@ -33,8 +33,8 @@ class CubatureSettings:
         points: points that are chosen, at most.
     """
 
-    tolerance: float = 3e-3
-    candidates: int = 3000
+    tolerance: float = 4e-3
+    candidates: int = 2000
     points: int = 600
 
 

@@ -19,7 +19,7 @@ from surrogate.physics.galerkin import Integrated, ReducedProblem, integrate
 _TOGETHER = 400_000
 # A history's direction counts less where its coordinates are below this share of the largest.
 _FLOOR = 0.1
-_FIRST, _LAST = CubatureSettings(tolerance=6e-3, points=400), CubatureSettings()
+_FIRST, _LAST = CubatureSettings(tolerance=1e-2, points=300), CubatureSettings()
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ import numpy as np
 from scipy.spatial import ConvexHull
 
 from surrogate.fields import BoolArray, FloatArray, IntArray
+from surrogate.physics.deviatoric import deviatoric_path, strain_of_deviator
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.hyper_reduction import KnownHistories, chosen_points, integrate_few_modes, plastic_fields
 from surrogate.physics.invariants import deviator, tensor_norm
-from surrogate.physics.plasticity import PlasticState, elastic_stress, return_map
+from surrogate.physics.plasticity import elastic_stress
 
 # Squared lengths of plastic strain with engineering shear.
 _SHEAR = np.array([1.0, 1, 1, 0.5, 0.5, 0.5])
@@ -218,12 +219,11 @@ def plastic_snapshots(
     path = np.concatenate([factors, coordinates], axis=-1)
     steps = factors.shape[1]
     kept = set(np.linspace(0, steps - 1, min(steps, settings.snapshot_steps)).round().astype(int).tolist())
-    state = PlasticState.virgin(len(points), len(factors))
     found = []
-    for step in range(steps):
-        state = return_map(strain @ path[:, step].T, state, anchor.system.material).state
+    for step, state in enumerate(deviatoric_path(strain, path, anchor.system.material)):
         if step in kept:
-            found.append(state.plastic_strain.transpose(2, 0, 1).astype(np.float32))
+            field = strain_of_deviator(state.plastic.astype(np.float32).transpose(1, 0, 2))
+            found.append(field.transpose(1, 0, 2).astype(np.float32))
     return np.concatenate(found)
 
 
