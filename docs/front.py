@@ -2,14 +2,16 @@
 
 The question is the peak plastic strain of 200 load histories of 20 steps on one part; each method answers it in a
 process of its own on two threads, from mesh and problem in memory to the numbers: the anchor's factor and the encoding
-are within the seconds, imports and the reading of weights are not. What is measured is kept in docs/front.json; a row
-that is there is not run again, so an interrupted run goes on where it stopped. `--again TEXT` drops the rows whose key
-holds the text first, `--only TEXT` measures only those, `--truth` solves what the rows are held against, `--picture`
-draws what is measured.
+are within the seconds, imports and the reading of weights are not. The classical methods of one size start from one
+anchor, timed once, each in a fork of the process that made it. What is measured is kept in docs/front.json; a row that
+is there is not run again, so an interrupted run goes on where it stopped. `--again TEXT` drops the rows whose key holds
+the text first, `--only TEXT` measures only those, `--truth` solves what the rows are held against, `--picture` draws
+what is measured.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import re
@@ -17,9 +19,10 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -138,35 +141,58 @@ def middle_history(size: str) -> IntArray:
     return known.indices[yields[np.argsort(peak[yields])[len(yields) // 2]]][None]
 
 
-def run_row(key: str, factors: dict[str, float]) -> Row:
-    """Run one row in this process."""
+def run_ours(key: str) -> Row:
+    """One row of the model, in this process."""
     size, name, count = key.split(" | ")
-    asked = int(count)
-    if name in (OURS, DECODED):
-        run = histories_of(size, None, asked)
-        timed = time_ours(problem(size, run), warm_problem(), WORST if name == DECODED else 0)
-    else:
-        method = methods(factors)[name]
-        run = histories_of(size, method.counts, asked)
-        every = factors_drawn()[1][run if asked == 1 else kept_indices()]
-        timed = time_classical(method.run, problem(size, run), every)
+    run = histories_of(size, None, int(count))
+    return _row(size, int(count), run, time_ours(problem(size, run), warm_problem(), WORST if name == DECODED else 0))
+
+
+def run_classical(chosen_keys: list[str], factors: dict[str, float]) -> Iterator[tuple[str, Row]]:
+    """The rows of one size from one anchor, each in a fork of this process; one that fails is left out."""
+    size = chosen_keys[0].split(" | ")[0]
+    _anchored(warm_problem())  # loads the libraries
+    asked = problem(size, kept_indices())
+    used, start = time.process_time(), time.perf_counter()
+    anchor = _anchored(asked)
+    seconds, cpu = time.perf_counter() - start, time.process_time() - used
+    forks = multiprocessing.get_context("fork")
+    for key in chosen_keys:
+        receiver, sender = forks.Pipe(duplex=False)
+        child = forks.Process(target=_send_row, args=(sender, key, anchor, (seconds, cpu), factors))
+        child.start()
+        sender.close()
+        try:
+            if not receiver.poll(PATIENCE_S):
+                raise EOFError(f"over {PATIENCE_S:.0f} s")
+            yield key, receiver.recv()
+        except EOFError as error:
+            print(f"left out: {key}: {error}", file=sys.stderr, flush=True)
+            child.kill()
+        child.join()
+
+
+def _send_row(
+    sender: Connection, key: str, anchor: ElasticAnchor, spent: tuple[float, float], factors: dict[str, float]
+) -> None:
+    """In a fork: run a method from the anchor, which took so many wall and processor seconds."""
+    size, name, count = key.split(" | ")
+    method, asked = methods(factors)[name], int(count)
+    run = histories_of(size, method.counts, asked)
+    every = factors_drawn()[1][run if asked == 1 else kept_indices()]
+    some = factors_drawn()[1][run]
+    used, start = time.process_time(), time.perf_counter()
+    found = method.run(anchor, every, some)
+    rest, cpu = time.perf_counter() - start - found.once_s, time.process_time() - used
+    points = len(anchor.system.mesh.points)
+    sender.send(_row(size, asked, run, Timed(found, points, spent[0] + found.once_s, rest, spent[1] + cpu)))
+
+
+def _row(size: str, asked: int, run: IntArray, timed: Timed) -> Row:
     scale = 1.0 if asked == 1 else HISTORIES / len(run)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     seconds, errors = timed.once_s + scale * timed.rest_s, held_against(truth(size), run, timed.found)
     return Row(timed.points, seconds, timed.once_s, len(run), timed.cpu_s, peak_gb, *errors)
-
-
-def time_classical(run: Classical, asked: Problem, every: FloatArray) -> Timed:
-    """The strains of a problem's histories, the modes made from the factors of all [H, T, K]."""
-    some = np.stack([history.factors for history in asked.load_histories])
-    run(_anchored(warm_problem()), every[:2], some[:1])  # loads the libraries
-    used, start = time.process_time(), time.perf_counter()
-    anchor = _anchored(asked)
-    once = time.perf_counter() - start
-    found = run(anchor, every, some)
-    total = time.perf_counter() - start
-    once += found.once_s
-    return Timed(found, len(asked.mesh.points), once, total - once, time.process_time() - used)
 
 
 def warm_problem() -> Problem:
@@ -196,18 +222,26 @@ def held_against(
     return int(judged.sum()), median, p90, *np.quantile(p999, (0.5, 0.9)).tolist()
 
 
-def measure(key: str, factors: dict[str, float]) -> Row | None:
-    """A row from a process of its own; None where it does not come to an end."""
+def measure(wanted: list[str], factors: dict[str, float]) -> Iterator[tuple[str, Row]]:
+    """Rows from processes of their own: those of the model one by one, the classical ones of a size from one anchor."""
     threads = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    command = [sys.executable, __file__, "--row", key, "--factors", json.dumps(factors)]
-    try:
-        done = subprocess.run(
-            command, env={**os.environ, **threads}, stdout=subprocess.PIPE, text=True, check=True, timeout=PATIENCE_S
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        print(f"left out: {key}: {error}", flush=True)
-        return None
-    return Row(**json.loads(done.stdout.splitlines()[-1]))
+    groups = [[key for key in wanted if key.startswith(f"{size} |") and " | ours" not in key] for size in SIZES]
+    groups += [[key] for key in wanted if " | ours" in key]
+    for group in filter(None, groups):
+        command = [sys.executable, __file__, "--rows", json.dumps(group), "--factors", json.dumps(factors)]
+        with subprocess.Popen(command, env={**os.environ, **threads}, stdout=subprocess.PIPE, text=True) as child:
+            for line in child.stdout or ():
+                key, row = json.loads(line)
+                yield key, Row(**row)
+        if child.returncode:
+            print(f"left out, exit {child.returncode}: {group}", flush=True)
+
+
+def run_rows(wanted: list[str], factors: dict[str, float]) -> None:
+    """In a process of its own: run rows, print each as a line."""
+    ours = " | ours" in wanted[0]
+    for key, row in ((key, run_ours(key)) for key in wanted) if ours else run_classical(wanted, factors):
+        print(json.dumps([key, asdict(row)]), flush=True)
 
 
 def machine() -> str:
@@ -227,15 +261,15 @@ def opened() -> Measured:
 def main() -> None:
     """Measure what is missing, then draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--row", help="run one row in this process")
-    parser.add_argument("--factors", type=json.loads, help="the fitted factors, for --row")
+    parser.add_argument("--rows", type=json.loads, help="run these rows in this process")
+    parser.add_argument("--factors", type=json.loads, help="the fitted factors, for --rows")
     parser.add_argument("--only", default="", help="measure only the rows whose key holds this text")
     parser.add_argument("--again", help="forget the rows whose key holds this text first")
     parser.add_argument("--truth", action="store_true", help="solve what the rows are held against, measure nothing")
     parser.add_argument("--picture", action="store_true", help="draw what is measured, measure nothing")
     asked = parser.parse_args()
-    if asked.row:
-        print(json.dumps(asdict(run_row(asked.row, asked.factors))))
+    if asked.rows:
+        run_rows(asked.rows, asked.factors)
         return
     for size in SIZES:
         truth(size)
@@ -244,14 +278,11 @@ def main() -> None:
     measured = opened()
     if asked.again is not None:
         measured["rows"] = {key: row for key, row in measured["rows"].items() if asked.again not in key}
-    for key in [] if asked.picture else keys(measured["factors"]):
-        if key in measured["rows"] or asked.only not in key:
-            continue
-        row = measure(key, measured["factors"])
-        if row is not None:
-            measured["rows"][key] = asdict(row)
-            MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
-            print(f"{key}: {row.seconds:.2f} s, {row.peak_median:.1%} / {row.peak_p90:.1%}", flush=True)
+    missing = [key for key in keys(measured["factors"]) if key not in measured["rows"] and asked.only in key]
+    for key, row in measure([] if asked.picture else missing, measured["factors"]):
+        measured["rows"][key] = asdict(row)
+        MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
+        print(f"{key}: {row.seconds:.2f} s, {row.peak_median:.1%} / {row.peak_p90:.1%}", flush=True)
     draw(measured, PICTURE)
 
 

@@ -116,7 +116,7 @@ def _head(measured: Measured) -> str:
         "bracket of `meshes/`, loaded in three directions and meshed with three element sizes. Histories are drawn by "
         "the grammar of the training data (0.5 to 3 times first yield, collapse left out). Seconds are wall clock from "
         "mesh and problem in memory to the numbers: the elastic factor and the encoding are in them, imports and the "
-        "reading of weights are not. A row measured on fewer than 200 histories (column *measured*; evenly spaced in "
+        "reading of weights are not (the classical rows of a size start from one anchor, timed once). A row measured on fewer than 200 histories (column *measured*; evenly spaced in "
         "the order of their plastic strain) is scaled: the seconds spent once for the part, plus 200 / measured times "
         "the rest. Errors are relative, of the histories that yield (more than 0.01 %), against FEM on the same mesh, "
         "tolerance 1e-5; column *judged* says of how many. *Hottest cells*: the local anchor, Neuber's or Glinka's "
