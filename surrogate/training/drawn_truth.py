@@ -25,6 +25,7 @@ from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.solver import solve_histories
 
+RANKED_PARTS, HORIZON_PARTS = 8, 30
 # Histories solved together: the back-substitutions share the factor, and one without an answer costs only its block.
 _BLOCK = 25
 # As a campaign scales its histories.
@@ -84,7 +85,7 @@ def truth_folder(data: Path, kind: str) -> Path:
 
 
 def ranked_truth(
-    data: Path, folder: Path, parts: int = 8, histories: int = 200, steps: int = 20
+    data: Path, folder: Path, parts: int = RANKED_PARTS, histories: int = 200, steps: int = 20
 ) -> Iterator[DrawnTruth]:
     """Many short histories of one test part of each of some families; scalars only are of interest.
 
@@ -106,7 +107,7 @@ def ranked_truth(
 
 
 def horizon_truth(
-    data: Path, folder: Path, parts: int = 30, histories: int = 2, steps: int = 20, times: int = 3
+    data: Path, folder: Path, parts: int = HORIZON_PARTS, histories: int = 2, steps: int = 20, times: int = 3
 ) -> Iterator[DrawnTruth]:
     """Histories `times` as long as those of training, with their fields after `steps` and at the end.
 

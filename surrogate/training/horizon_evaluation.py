@@ -6,6 +6,7 @@ then the whole; errors at the end of both are compared. Shape letters: T steps, 
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.reduced import ReducedSettings
 from surrogate.serving.service import predict
 from surrogate.training.baselines import local_anchor, reduced_histories
-from surrogate.training.drawn_truth import DrawnTruth, horizon_truth, truth_folder
+from surrogate.training.drawn_truth import HORIZON_PARTS, DrawnTruth, horizon_truth, truth_folder
 from surrogate.training.part_evaluation import ENRICHMENTS, MODEL, PLASTIC_SHARE, reduced_name
 
 METHODS = ("local anchor", *(reduced_name(k) for k in ENRICHMENTS), MODEL)
@@ -86,8 +87,9 @@ def far(
     """
     chosen = [name for name in METHODS if not methods or name.startswith(methods)]
     errors: dict[str, dict[str, list[Pair]]] = {name: {metric: [] for metric in METRICS} for name in chosen}
-    count, done = limit or 30, 0
-    for drawn in horizon_truth(data, truth or truth_folder(data, "horizon"), count, steps=steps, times=times):
+    count, done = min(limit or HORIZON_PARTS, HORIZON_PARTS), 0
+    solved = horizon_truth(data, truth or truth_folder(data, "horizon"), HORIZON_PARTS, steps=steps, times=times)
+    for drawn in islice(solved, count):
         _add(errors, drawn, model, (steps, times * steps))
         done += 1
         progress(done, count)
