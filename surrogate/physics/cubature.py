@@ -12,11 +12,15 @@ Shape letters: A points, J modes, S snapshots, E equations, C candidates, M poin
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from surrogate.fields import FloatArray, IntArray
 from surrogate.physics.deviatoric import strain_deviator
 from surrogate.physics.galerkin import ReducedProblem
+
+# Of single or double precision: fits to 1e-3 need no more than single.
+Floats = NDArray[np.floating]
 
 # Snapshots smaller than this share of the largest are known as well as this one, not better.
 _FLOOR = 0.05
@@ -53,7 +57,7 @@ class Cubature:
     error: float
 
 
-def few_points(problem: ReducedProblem, plastic: FloatArray, settings: CubatureSettings | None = None) -> Cubature:
+def few_points(problem: ReducedProblem, plastic: Floats, settings: CubatureSettings | None = None) -> Cubature:
     """Points and weights that integrate a reduced problem for fields of plastic strain like those of snapshots.
 
     Args:
@@ -76,7 +80,7 @@ def few_points(problem: ReducedProblem, plastic: FloatArray, settings: CubatureS
     return Cubature(chosen[fitted.points], fitted.multiplier, fitted.error)
 
 
-def _main_mixtures(fields: FloatArray, tolerance: float) -> FloatArray:
+def _main_mixtures(fields: Floats, tolerance: float) -> Floats:
     """Orthonormal mixtures [S', S] of snapshots [S, 5, C] that leave a small share of the tolerance of them out."""
     rows = fields.reshape(len(fields), -1)
     energy, mixing = np.linalg.eigh((rows @ rows.T).astype(np.float64))
@@ -91,7 +95,7 @@ def at_points(problem: ReducedProblem, cubature: Cubature) -> ReducedProblem:
     return ReducedProblem(problem.case_strain[:, at], problem.mode_strain[:, at], weight, problem.material)
 
 
-def sparse_weights(values: FloatArray, totals: FloatArray, settings: CubatureSettings) -> Cubature:
+def sparse_weights(values: Floats, totals: Floats, settings: CubatureSettings) -> Cubature:
     """Non-negative weights of few points that meet given integrals, by an active set that grows greedily.
 
     Args:
@@ -102,7 +106,8 @@ def sparse_weights(values: FloatArray, totals: FloatArray, settings: CubatureSet
     norm = np.linalg.norm(values, axis=1).astype(np.float64)
     usable = norm > 1e-6 * norm.max(initial=0.0)
     target = max(float(np.linalg.norm(totals)), 1e-300)
-    points, weights = np.zeros(0, dtype=np.int64), np.zeros(0)
+    points: IntArray = np.zeros(0, dtype=np.int64)
+    weights = np.zeros(0)
     residual, gram = totals.astype(np.float64), np.zeros((0, 0))
     best = Cubature(points, weights, 1.0)
     while best.error > settings.tolerance and len(points) < settings.points:
@@ -124,7 +129,7 @@ def sparse_weights(values: FloatArray, totals: FloatArray, settings: CubatureSet
     return best
 
 
-def _grown(gram: FloatArray, held: FloatArray, added: FloatArray) -> FloatArray:
+def _grown(gram: FloatArray, held: Floats, added: Floats) -> FloatArray:
     """The products of all chosen rows, from those of the rows held before."""
     across = held.astype(np.float64) @ added.T.astype(np.float64)
     own = added.astype(np.float64) @ added.T.astype(np.float64)
@@ -144,7 +149,7 @@ def _positive(points: IntArray, gram: FloatArray, right: FloatArray) -> tuple[In
     return points, np.zeros(0), gram
 
 
-def _candidates(plastic: FloatArray, testing: FloatArray, scale: FloatArray, count: int) -> IntArray:
+def _candidates(plastic: Floats, testing: Floats, scale: Floats, count: int) -> IntArray:
     """Points drawn by what they add to the integrals, without repetition [C]."""
     flow = sum((field**2).sum(axis=0) * factor**2 for field, factor in zip(plastic, scale, strict=True))
     share = np.sqrt(flow * (testing**2).sum(axis=(0, 2))).astype(np.float64)

@@ -222,7 +222,7 @@ def plastic_snapshots(
     found = []
     for step, state in enumerate(deviatoric_path(strain, path, anchor.system.material)):
         if step in kept:
-            field = strain_of_deviator(state.plastic.astype(np.float32).transpose(1, 0, 2))
+            field = strain_of_deviator(state.plastic.transpose(1, 0, 2))
             found.append(field.transpose(1, 0, 2).astype(np.float32))
     return np.concatenate(found)
 
