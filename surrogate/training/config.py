@@ -37,6 +37,7 @@ class TrainingConfig:
         label_share: share of the training parts used.
         left_out_family: family kept for the test, or None.
         save_every: steps between resumable checkpoints.
+        validation_parts: parts that each of these is judged on, at most.
         seed: of everything random.
         threads: torch threads.
         device: "auto", "cpu" or "cuda"; a GPU computes the losses in bfloat16 where that is safe.
@@ -63,6 +64,7 @@ class TrainingConfig:
     label_share: float = 1.0
     left_out_family: str | None = None
     save_every: int = 200
+    validation_parts: int = 48
     seed: int = 0
     threads: int = 1
     device: str = "auto"

@@ -235,7 +235,7 @@ def _follow(average: GraphJepa, model: GraphJepa, decay: float, step: int) -> No
 
 def _validate(run: RunState, validation: SampleStore, writer: SummaryWriter, seconds: float) -> None:
     # Samples lie on the CPU, and single precision judges.
-    numbers, report = validate(copy.deepcopy(run.average).cpu(), validation)
+    numbers, report = validate(copy.deepcopy(run.average).cpu(), validation, run.config.validation_parts)
     line = {"step": run.step, "seconds": seconds, **numbers, "collapse": report.as_json(), "alarms": report.alarms()}
     with (run.config.out / "log.jsonl").open("a") as log:
         log.write(json.dumps(line) + "\n")
