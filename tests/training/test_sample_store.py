@@ -31,7 +31,9 @@ def elastic_file(folder: Path) -> Path:
         equivalent_plastic_strain=solved.equivalent_plastic_strain[:, :, :0],
         inelastic_displacement=0 * solved.inelastic_displacement,
     )
-    return save_simulation(nothing, folder / sample_name("wedge", 99_999))
+    path = folder / sample_name("wedge", 99_999)
+    save_simulation(nothing, path)
+    return path
 
 
 def test_a_store_gives_the_samples_in_the_order_of_their_files_and_reads_each_when_asked(
