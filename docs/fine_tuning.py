@@ -1,4 +1,4 @@
-"""Measures what fine-tuning on a few parts of a new family buys, and writes docs/fine_tuning.json; goes on where it stopped.
+"""Measures what fine-tuning on a few parts of a new family buys, for docs/fine_tuning.json; goes on where it stopped.
 
 One model is trained on all families but one, then fine-tuned on fifty parts of that one (of its training and validation
 places). Both, and the reduced anchor that they correct, are held against the FEM answer on the family's test parts,

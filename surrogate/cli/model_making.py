@@ -57,31 +57,69 @@ def campaign(
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Directory of a campaign.", show_default=False)],
+    campaign: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="Directory of a campaign; or give --data.", show_default=False)
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Directory of a campaign or of imported simulations.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Directory of the run; run it again to go on.")] = Path("run"),
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 8000,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Fine-tune: name of a shipped model, or a model's folder, to start from."),
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Campaign that some steps draw from, so that it is not forgotten.")
+    ] = None,
+    replay_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of such steps.")] = 0.5,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimiser steps in all. Default: 8000, with --from 400.")
+    ] = None,
     batch_parts: Annotated[int, typer.Option(min=1, help="Parts a step.")] = 4,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 1.5e-3,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak of the schedule. Default: 1.5e-3, with --from 5e-4.")
+    ] = None,
     left_out_family: Annotated[str | None, typer.Option(help="Component family kept for the test.")] = None,
     label_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the training parts used.")] = 1.0,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the network.")] = 1,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train the world model on a campaign. Resumable: run it again to go on.
+    """Train the world model on a campaign, or fine-tune a model on one's own simulations. Resumable.
 
     Example: surrogate train campaigns/pilot --out runs/pilot --steps 4000
+    Example: surrogate train --from runs/pilot/model --data my_data --out runs/mine
     """
     with reported(False):
-        from surrogate.training import trainer
-        from surrogate.training.config import TrainingConfig
+        from surrogate.errors import InputError
+        from surrogate.serving.registry import find_model
+        from surrogate.training import config as settings
+        from surrogate.training import distributed, trainer
 
-        config = TrainingConfig(
-            data=data, out=out, steps=steps, batch_parts=batch_parts, learning_rate=learning_rate,
-            left_out_family=left_out_family, label_share=label_share, seed=seed, threads=threads, device=device,
+        source = campaign or data
+        if source is None or (campaign and data):
+            raise InputError("give the directory of a campaign once, as DATA or as --data")
+        fresh = start is None
+        config = settings.TrainingConfig(
+            data=source, out=out, start=None if start is None else find_model(_model_in(start)), replay=replay, replay_share=replay_share,
+            steps=steps or (settings.STEPS if fresh else settings.FINE_TUNING_STEPS), batch_parts=batch_parts,
+            learning_rate=learning_rate or (settings.LEARNING_RATE if fresh else settings.FINE_TUNING_RATE),
+            left_out_family=left_out_family, label_share=label_share, save_every=save_every, seed=seed,
+            threads=threads, device=device,
         )  # fmt: skip
         trainer.train(config, _training_line)
-        typer.echo(f"written: {out / 'model'}")
+        if distributed.rank() == 0:
+            if not fresh:
+                typer.echo(trainer.gain_line(out))
+            typer.echo(f"written: {out / 'model'}; next: surrogate calibrate {out / 'model'} --data {source}")
+        distributed.finish()
+
+
+def _model_in(start: str) -> str:
+    """The model that a run left in its directory, or what was named."""
+    inside = Path(start) / "model"
+    return str(inside) if inside.is_dir() else start
 
 
 def evaluate(

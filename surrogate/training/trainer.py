@@ -41,6 +41,7 @@ from surrogate.training.validation import validate
 Progress = Callable[[int, int, dict[str, float]], None]
 # Share of the decoded parts that must do without the equilibrium defect, since parts on a coarse anchor have none.
 _WITHOUT_DEFECT = 0.1
+_LOG = "log.jsonl"
 
 
 def load_samples(config: TrainingConfig, split: Split, campaign: Path | None = None) -> SampleStore:
@@ -175,6 +176,20 @@ def train(config: TrainingConfig, progress: Progress | None = None) -> GraphJepa
     return run.average.cpu().eval()
 
 
+def gain_line(out: Path) -> str:
+    """What a run changed on its validation parts, from the first and the last line of its log."""
+    lines = [json.loads(line) for line in (out / _LOG).read_text().splitlines()]
+    first, last = lines[0], lines[-1]
+    name = "plastic_rel_l2_median"
+    better = (
+        "" if last[name] < first[name] else "; no better: give more parts or fewer steps, or keep the model as it was"
+    )
+    return (
+        f"plastic strain on validation parts, median error: {first[name]:.3f} at step {first['step']}, "
+        f"{last[name]:.3f} at step {last['step']} (anchor {last['anchor_rel_l2_median']:.3f}){better}"
+    )
+
+
 def _optimise(run: RunState, training: SampleStore, replay: SampleStore | None) -> dict[str, float]:
     config, done = run.config, run.step / run.config.steps
     warm = min(1.0, run.step / (0.05 * config.steps + 1))
@@ -237,7 +252,7 @@ def _validate(run: RunState, validation: SampleStore, writer: SummaryWriter, sec
     # Samples lie on the CPU, and single precision judges.
     numbers, report = validate(copy.deepcopy(run.average).cpu(), validation, run.config.validation_parts)
     line = {"step": run.step, "seconds": seconds, **numbers, "collapse": report.as_json(), "alarms": report.alarms()}
-    with (run.config.out / "log.jsonl").open("a") as log:
+    with (run.config.out / _LOG).open("a") as log:
         log.write(json.dumps(line) + "\n")
     for name, value in {**numbers, **report.as_json()}.items():
         writer.add_scalar(f"validation/{name}", value, run.step)
