@@ -102,7 +102,8 @@ def train(
             raise InputError("give the directory of a campaign once, as DATA or as --data")
         fresh = start is None
         config = settings.TrainingConfig(
-            data=source, out=out, start=None if start is None else find_model(_model_in(start)), replay=replay, replay_share=replay_share,
+            data=source, out=out, start=None if start is None else find_model(_model_in(start)),
+            replay=replay, replay_share=replay_share,
             steps=steps or (settings.STEPS if fresh else settings.FINE_TUNING_STEPS), batch_parts=batch_parts,
             learning_rate=learning_rate or (settings.LEARNING_RATE if fresh else settings.FINE_TUNING_RATE),
             left_out_family=left_out_family, label_share=label_share, save_every=save_every, seed=seed,
