@@ -253,9 +253,9 @@ class TokenHeads(nn.Module):
         # Where the last enrichment changed nothing, there is nothing to add.
         doubt = -torch.expm1(-action[..., TREND_FEATURE].abs())
         plastic = torch.exp((doubt * out[..., 0]).clamp(-4, 4)) * anchor + doubt * softplus(out[..., 1] - 6)
-        stress = action[..., 1] + out[..., 2]
+        stress = action[..., 1] + doubt * out[..., 2]
         pooled = torch.cat([tokens.mean(dim=2), tokens.amax(dim=2), displacement], dim=-1)
-        change, ratio = self.part(pooled).unbind(-1)
+        change, ratio = (doubt.amax(dim=2)[..., None] * self.part(pooled)).unbind(-1)
         return TokenScalars(
             plastic, stress, displacement[..., 0] + change, displacement[..., 2] * torch.exp(ratio.clamp(-2, 2))
         )
