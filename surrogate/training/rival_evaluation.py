@@ -6,8 +6,9 @@ Shape letters: H histories that yield, P quadrature points, S = 2 H states (peak
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -105,9 +106,21 @@ class _Asked:
 
 
 def evaluate_rivals(
-    path: Path, networks: dict[str, MeshGraphNet | Transolver], scalars: ScalarRivals | None, factors: Factors
+    path: Path,
+    networks: Mapping[str, MeshGraphNet | Transolver],
+    scalars: ScalarRivals | None,
+    factors: Factors,
+    known: Collection[str] = (),
 ) -> dict[str, RivalErrors]:
-    """All competitors on one simulated part; empty where none of its histories yields."""
+    """The competitors on one simulated part; empty where none of its histories yields.
+
+    Args:
+        path: of the simulation.
+        networks: by name.
+        scalars: what tells no fields; None leaves it out.
+        factors: of the local rules.
+        known: methods that are left out.
+    """
     simulation = load_simulation(path)
     unit = simulation.problem.material.yield_strength_pa / simulation.problem.material.youngs_modulus_pa
     histories = np.flatnonzero(simulation.scalars.peak_plastic_strain.max(axis=1) > PLASTIC_SHARE * unit)
@@ -118,14 +131,24 @@ def evaluate_rivals(
     truth = _answers(asked, _stored(asked, 0), admissible=False)
     found = {}
     for name, method in _methods(asked, networks, factors).items():
+        if name in known:
+            continue
         started = time.process_time()
         states = method()
         seconds = time.process_time() - started
         answers = _answers(asked, states, admissible=True)
         found[name] = RivalErrors([_errors(asked, i, m, truth[i]) for i, m in enumerate(answers)], seconds)
+        if name in factors.peak:
+            rows = [_scaled_peak(factors.peak[name], s, t) for s, t in zip(states, truth, strict=True)]
+            found[f"{name}, one factor fitted to the peak"] = RivalErrors(rows, seconds)
     if scalars is not None:
-        found |= _scalar_errors(asked, scalars)
+        found |= {name: row for name, row in _scalar_errors(asked, scalars).items() if name not in known}
     return found
+
+
+def _scaled_peak(factor: float, state: PlasticState, true: HistoryFields) -> dict[str, float]:
+    """A factor on the largest value says nothing of fields."""
+    return {"peak plastic strain": _off(factor * state.equivalent.max(), true.scalars.peak_plastic_strain.max())}
 
 
 def _peak(simulation: Simulation, history: int) -> int:
@@ -133,25 +156,26 @@ def _peak(simulation: Simulation, history: int) -> int:
 
 
 def _methods(
-    asked: _Asked, networks: dict[str, MeshGraphNet | Transolver], factors: Factors
+    asked: _Asked, networks: Mapping[str, MeshGraphNet | Transolver], factors: Factors
 ) -> dict[str, Callable[[], list[PlasticState]]]:
     methods: dict[str, Callable[[], list[PlasticState]]] = {
         "no plastic strain (elastic anchor)": lambda: _scaled(_stored(asked, 0), 0.0),
         "persistence (true state of the step before)": lambda: _stored(asked, 1),
         "local anchor": lambda: _local(asked, None),
+        "local anchor, one fitted factor": lambda: _scaled(_local(asked, None), factors.field["local anchor"]),
     }
-    for name in ("local anchor", *NOTCH_RULES):
-        if name != "local anchor":
-            methods[name] = lambda name=name: _notch(asked, name, 1.0)  # type: ignore[misc]
-        for kind, fitted in (("field", factors.field[name]), ("peak", factors.peak[name])):
-            methods[f"{name}, one factor fitted to the {kind}"] = lambda name=name, fitted=fitted: (  # type: ignore[misc]
-                _scaled(_local(asked, None), fitted) if name == "local anchor" else _notch(asked, name, fitted)
-            )
+    for name in NOTCH_RULES:
+        methods[name] = partial(_notch, asked, name, 1.0)
+        methods[f"{name}, one fitted factor"] = partial(_notch, asked, name, factors.field[name])
     for rounds in REDUCED:
-        methods[f"reduced anchor + {rounds} enrichments"] = lambda rounds=rounds: _local(asked, rounds)  # type: ignore[misc]
+        methods[f"reduced anchor + {rounds} enrichments"] = partial(_local, asked, rounds)
     for name, network in networks.items():
-        methods[name] = lambda network=network: asked.physical(_read(network, asked))  # type: ignore[misc]
+        methods[name] = partial(_by_network, asked, network)
     return methods
+
+
+def _by_network(asked: _Asked, network: MeshGraphNet | Transolver) -> list[PlasticState]:
+    return asked.physical(_read(network, asked))
 
 
 def _stored(asked: _Asked, steps_before: int) -> list[PlasticState]:

@@ -7,8 +7,9 @@
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,12 @@ from surrogate.data.simulation_file import load_simulation
 from surrogate.errors import InputError
 from surrogate.fields import FloatArray
 from surrogate.model.anchor_path import local_path
-from surrogate.physics.elastic import elastic_anchor
+from surrogate.physics.invariants import to_first
+from surrogate.physics.plasticity import elastic_strain
+from surrogate.physics.tet_element import gradients_and_volumes
 from surrogate.training.baselines import fitted_factor
+from surrogate.training.meshgraphnet import MeshGraphNet
 from surrogate.training.notch_rules import NOTCH_RULES, notch_history
-from surrogate.training.rival_data import prepared_paths
 from surrogate.training.rival_evaluation import (
     METRICS,
     PLASTIC_SHARE,
@@ -41,10 +44,11 @@ from surrogate.training.rival_scalars import (
     load_table,
     save_table,
 )
-from surrogate.training.rival_training import RIVALS, RUNS, trained_rival
+from surrogate.training.rival_training import RIVALS, RUNS, RunState, run_state, trained_rival
+from surrogate.training.transolver import Transolver
 
-# Every so many parts, in the order of family and seed.
-TEST_STRIDE, FACTOR_STRIDE, SCALAR_STRIDE = 5, 40, 2
+# Changes where kept evaluations would mean something else.
+FORMAT = 1
 _INPUTS = {
     "meshgraphnet": "positions, distances to support, load and surface, held directions, material, loads and their "
     "change at the points, total force and moment, its own plastic strain; no elastic answer",
@@ -57,8 +61,8 @@ _INPUTS = {
 
 
 @dataclass(frozen=True)
-class Subset:
-    """What a table is made of.
+class Strides:
+    """Every so many parts, in the order of family and seed, so that all families are in.
 
     Attributes:
         test: parts that are evaluated.
@@ -66,13 +70,22 @@ class Subset:
         scalars: training parts on which the processes are fitted.
     """
 
+    test: int = 5
+    factors: int = 40
+    scalars: int = 2
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The parts that these strides take."""
+
     test: tuple[SimulationEntry, ...]
     factors: tuple[SimulationEntry, ...]
     scalars: tuple[SimulationEntry, ...]
 
 
-def subset(data: Path) -> Subset:
-    """The fixed strides of a campaign.
+def subset(data: Path, strides: Strides) -> Subset:
+    """The parts of a campaign that a table is made of.
 
     Raises:
         InputError: no training or no test parts.
@@ -81,7 +94,7 @@ def subset(data: Path) -> Subset:
     train, test = held.split("train").entries, held.split("test").entries
     if not train or not test:
         raise InputError(f"{len(train)} train and {len(test)} test parts in {data.name!r}; run a larger campaign")
-    return Subset(test[::TEST_STRIDE], train[::FACTOR_STRIDE], train[::SCALAR_STRIDE])
+    return Subset(test[:: strides.test], train[:: strides.factors], train[:: strides.scalars])
 
 
 def fit_factors(entries: Sequence[SimulationEntry]) -> Factors:
@@ -90,23 +103,25 @@ def fit_factors(entries: Sequence[SimulationEntry]) -> Factors:
     found: dict[str, list[FloatArray]] = {name: [] for name in ("local anchor", *NOTCH_RULES)}
     for entry in entries:
         simulation = load_simulation(entry.path)
-        material, anchor = simulation.problem.material, elastic_anchor(simulation.problem)
-        weight = np.sqrt(anchor.system.volumes.ravel())
+        mesh, material = simulation.problem.mesh, simulation.problem.material
+        weight = np.sqrt(gradients_and_volumes(mesh.points, mesh.cells)[1].ravel())
+        stress = np.stack([to_first(case.astype(np.float64)) for case in simulation.elastic_stress], axis=-1)
         unit = material.yield_strength_pa / material.youngs_modulus_pa
         for row, history in enumerate(simulation.problem.load_histories):
             truth = np.zeros(weight.size)
             truth[simulation.yielded] = simulation.equivalent_plastic_strain[row, -1]
             if truth.max() <= PLASTIC_SHARE * unit:
                 continue
-            truths.append(truth)
-            *_, last = local_path(anchor.strain, history.factors[None], material)
-            found["local anchor"].append(last.state.equivalent[:, 0])
+            truths.append(truth * weight)
+            *_, last = local_path(elastic_strain(stress, material), history.factors[None], material)
+            found["local anchor"].append(last.state.equivalent[:, 0] * weight)
             for name, rule in NOTCH_RULES.items():
-                found[name].append(notch_history(rule, anchor.stress, history.factors, material).equivalent[:, -1])
+                state = notch_history(rule, stress, history.factors, material)
+                found[name].append(state.equivalent[:, -1] * weight)
     return Factors(
         {name: fitted_factor(truths, states) for name, states in found.items()},
         {
-            name: float(np.median([t.max() / max(s.max(), 1e-12) for t, s in zip(truths, states, strict=True)]))
+            name: float(np.median([t.max() / max(s.max(), 1e-300) for t, s in zip(truths, states, strict=True)]))
             for name, states in found.items()
         },
     )
@@ -114,43 +129,47 @@ def fit_factors(entries: Sequence[SimulationEntry]) -> Factors:
 
 def scalar_rivals(entries: Sequence[SimulationEntry], runs: Path) -> tuple[ScalarRivals, float]:
     """The processes and the CPU-seconds that collecting and fitting took."""
-    started, path = time.process_time(), runs / "scalars.npz"
-    spent = runs / "scalars.json"
-    if not path.exists():
+    path, started = runs / f"scalars-{len(entries)}.npz", time.process_time()
+    spent = path.with_suffix(".json")
+    if not path.exists() or not spent.exists():
         save_table(collect(entries), path)
         spent.write_text(json.dumps(time.process_time() - started))
-    collected = float(json.loads(spent.read_text()))
-    started = time.process_time()
+    collected, started = float(json.loads(spent.read_text())), time.process_time()
     rivals = fit_scalars(load_table(path))
     return rivals, collected + time.process_time() - started
 
 
 def make_table(
-    data: Path, runs: Path = RUNS, progress: Callable[[int, int], None] = lambda done, total: None
+    data: Path,
+    runs: Path = RUNS,
+    strides: Strides | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, object]:
-    """Everything that docs/rivals.json says."""
+    """Everything that docs/rivals.json says; networks that are not trained are left out.
+
+    Methods that a part is done with are kept beside the runs, so that a network trained later adds itself alone.
+    """
     torch.set_num_threads(1)
-    chosen = subset(data)
-    networks = {name: trained_rival(name, runs) for name in RIVALS}
-    spent = {name: torch.load(runs / name / "state.pt", weights_only=True) for name in RIVALS}
+    chosen = subset(data, strides or Strides())
+    runs.mkdir(parents=True, exist_ok=True)
+    trained = [name for name in RIVALS if (runs / name / "state.pt").exists()]
+    networks, spent = (
+        {name: trained_rival(name, runs) for name in trained},
+        {name: run_state(name, runs) for name in trained},
+    )
     processes, seconds = scalar_rivals(chosen.scalars, runs)
     factors = fit_factors(chosen.factors)
-    folder = runs / ("evaluated-" + "-".join(str(spent[name]["step"]) for name in RIVALS))
-    folder.mkdir(parents=True, exist_ok=True)
     results = []
     for number, entry in enumerate(chosen.test, start=1):
-        kept = folder / f"{entry.path.stem}.json"
-        if not kept.exists():
-            kept.write_text(json.dumps(as_json(evaluate_rivals(entry.path, networks, processes, factors))))
-        results.append({name: RivalErrors(**value) for name, value in json.loads(kept.read_text()).items()})
+        results.append(_evaluated(entry, runs, networks, spent, processes, factors))
         progress(number, len(chosen.test))
     methods = summary(results)
     for name, network in networks.items():
         methods[name] |= {
             "inputs": _INPUTS[name],
             "parameters": sum(each.numel() for each in network.parameters()),
-            "training_cpu_seconds": round(float(spent[name]["seconds"])),
-            "training_steps": int(spent[name]["step"]),
+            "training_cpu_seconds": round(spent[name].seconds),
+            "training_steps": spent[name].step,
             "settings": json.loads((runs / name / "config.json").read_text()),
         }
     for name in (LOADS, ANCHORED):
@@ -159,16 +178,42 @@ def make_table(
             "training_histories": processes.rows,
             "training_cpu_seconds": round(seconds),
         }
-    first = [result for result in results if result]
     return {
         "campaign": data.name,
-        "training_parts": len(prepared_paths(open_dataset(data).split("train").entries, runs)),
+        "training_parts": len(open_dataset(data).split("train").entries),
         "test_parts": [entry.path.stem for entry in chosen.test],
-        "histories": sum(len(next(iter(result.values())).errors) for result in first),
+        "histories": sum(len(next(iter(result.values())).errors) for result in results if result),
         "measures": "relative errors, median / 90th percentile / worst over histories that yield more than 0.05 yield "
         "strains; plastic strain and stress as volume-weighted tensors; null: the method does not tell",
         "factors": {"field": factors.field, "peak": factors.peak},
         "methods": methods,
+    }
+
+
+def _evaluated(
+    entry: SimulationEntry,
+    runs: Path,
+    networks: Mapping[str, MeshGraphNet | Transolver],
+    spent: Mapping[str, RunState],
+    processes: ScalarRivals,
+    factors: Factors,
+) -> dict[str, RivalErrors]:
+    """All methods on a part, those from its file that are still true."""
+    key = zlib.crc32(json.dumps([asdict(factors), processes.rows, FORMAT]).encode())
+    path = runs / f"evaluated-{key:08x}" / f"{entry.path.stem}.json"
+    path.parent.mkdir(exist_ok=True)
+    stamps = {name: f"{name}@{spent[name].step}" for name in networks}
+    held = json.loads(path.read_text()) if path.exists() else {}
+    known = {name for name in (*held, *networks) if stamps.get(name, name) in held}
+    if not held or not set(stamps.values()) <= set(held):
+        found = as_json(evaluate_rivals(entry.path, networks, processes, factors, known))
+        held |= {stamps.get(name, name): value for name, value in found.items()} or {"nothing yields": None}
+        path.write_text(json.dumps(held))
+    wanted = {stamp: name for name, stamp in stamps.items()}
+    return {
+        wanted.get(stamp, stamp): RivalErrors(**value)
+        for stamp, value in held.items()
+        if value is not None and (stamp in wanted or "@" not in stamp)
     }
 
 
@@ -180,7 +225,7 @@ def table_text(table: dict[str, object]) -> str:
     for name, method in methods.items():
         cells = ["" if row is None else " / ".join(f"{100 * v:.3g}" for v in row) for row in method["errors"].values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\\n".join(lines)
+    return "\n".join(lines)
 
 
 def _main() -> None:
@@ -188,9 +233,12 @@ def _main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of a campaign")
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder of the trained networks")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
+    for name, value in asdict(Strides()).items():
+        parser.add_argument(f"--{name}-stride", type=int, default=value, help="take every so many parts")
     given = parser.parse_args()
-    table = make_table(given.data, given.runs, lambda done, total: print(f"{done}/{total}", flush=True))
-    given.out.write_text(json.dumps(table, indent=1) + "\\n")
+    strides = Strides(given.test_stride, given.factors_stride, given.scalars_stride)
+    table = make_table(given.data, given.runs, strides, lambda done, total: print(f"{done}/{total}", flush=True))
+    given.out.write_text(json.dumps(table, indent=1) + "\n")
     print(table_text(table))
 
 

@@ -209,6 +209,20 @@ def trained_rival(rival: Rival, out: Path = RUNS) -> MeshGraphNet | Transolver:
     return network.eval().requires_grad_(False)
 
 
+@dataclass(frozen=True)
+class RunState:
+    """How far a run is: steps, and CPU-seconds spent on them."""
+
+    step: int
+    seconds: float
+
+
+def run_state(rival: Rival, out: Path = RUNS) -> RunState:
+    """How far a run is."""
+    held = torch.load(out / rival / "state.pt", weights_only=True)
+    return RunState(int(held["step"]), float(held["seconds"]))
+
+
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m surrogate.training.rival_training", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
