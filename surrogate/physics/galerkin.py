@@ -22,8 +22,9 @@ _ITERATIONS = 40
 _LARGEST_STRAIN = 5.0
 # The least share of its elastic stiffness that a mechanism keeps in a tangent.
 _STIFFNESS = 1e-5
-# Points times histories that are integrated at once: what fits into a core's cache.
-_TOGETHER = 40_000
+# Points times histories that are integrated at once: what fits into a core's cache. Of a large part at least some
+# histories go together, since then the modes are read once for all of them.
+_TOGETHER, _AT_LEAST = 40_000, 8
 # Numbers that the tangents of some histories may take at once.
 _CHUNK = 4_000_000
 
@@ -70,7 +71,7 @@ def integrate(problem: ReducedProblem, factors: FloatArray) -> Integrated:
     count, steps = factors.shape[:2]
     coordinates = np.zeros((count, steps, problem.mode_strain.shape[2]))
     settled = np.ones((count, steps), dtype=bool)
-    together = max(1, _TOGETHER // max(1, len(problem.weight)))
+    together = max(_AT_LEAST, _TOGETHER // max(1, len(problem.weight)))
     for first in range(0, count, together):
         part = slice(first, first + together)
         solver.run(factors[part], coordinates[part], settled[part])
