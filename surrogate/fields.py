@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer]
 BoolArray = NDArray[np.bool_]
-Method = Literal["surrogate", "refined", "solved"]
+Method = Literal["surrogate", "refined", "coarse", "solved"]
 
 
 @dataclass(frozen=True)

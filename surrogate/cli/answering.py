@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from surrogate.cli.options import (
+    AnchorMeshOption,
+    AnchorSizeOption,
     AsJson,
     DeviceOption,
     Fidelity,
@@ -22,6 +24,7 @@ from surrogate.serving.terminal import console, print_json, progress_bars, repor
 
 if TYPE_CHECKING:
     from surrogate.fields import Fields
+    from surrogate.geometry.tet_mesh import TetMesh
     from surrogate.physics.problem import Problem
 
 
@@ -79,19 +82,33 @@ def predict(
     fidelity: FidelityOption = Fidelity.SURROGATE,
     model: ModelOption = None,
     device: DeviceOption = "auto",
+    anchor_size: AnchorSizeOption = None,
+    anchor_mesh: AnchorMeshOption = None,
     out: OutDirectory = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict the answer with the world model, with 90 % intervals.
+    """Predict the answer with the world model, with 90 % intervals; a large part from a coarse anchor mesh.
 
     Example: surrogate predict bracket.toml --fidelity auto --json
     """
     with reported(as_json):
+        from surrogate.physics.coarse_answer import LARGE_PART, coarse_answer
         from surrogate.serving.service import predict as run
 
         problem, seconds = _load(file)
-        with progress_bars() as show:
-            answer = run(problem, fidelity=fidelity.value, device=device, model=model, progress=show)
+        if anchor_size is not None or anchor_mesh is not None:
+            coarse = _anchor_mesh(file, anchor_size, anchor_mesh)
+            with progress_bars() as show:
+                answer = coarse_answer(problem, coarse, progress=show)
+        else:
+            if len(problem.mesh.points) > LARGE_PART:
+                typer.echo(
+                    f"{len(problem.mesh.points)} points are many for a factor of their own; --anchor-size M answers "
+                    "from a coarser mesh of the part, in time and memory that grow with the points",
+                    err=True,
+                )
+            with progress_bars() as show:
+                answer = run(problem, fidelity=fidelity.value, device=device, model=model, progress=show)
         _deliver(problem, answer, seconds, out, as_json)
 
 
@@ -128,6 +145,26 @@ def _load(file: Path) -> "tuple[Problem, float]":
         started = time.perf_counter()
         problem = load_problem(file)
     return problem, time.perf_counter() - started
+
+
+def _anchor_mesh(file: Path, size: float | None, given: Path | None) -> "TetMesh":
+    """The coarse mesh of a problem file's part: the part meshed once more, or the mesh that is given."""
+    from surrogate.errors import ProblemError
+    from surrogate.geometry.file_kinds import FORMATS, file_format
+    from surrogate.geometry.part import load_part
+    from surrogate.physics.problem_file import read_problem_file
+
+    if size is not None and given is not None:
+        raise ProblemError("--anchor-size and --anchor-mesh both name the anchor mesh; give one of them")
+    described = read_problem_file(file)
+    part = given or file.parent / described.part
+    if given is None and not FORMATS[file_format(part)].meshed:
+        raise ProblemError(
+            f"{part.name} is a volume mesh and cannot be meshed again; give a coarser one of the solid by --anchor-mesh"
+        )
+    with progress_bars() as show:
+        show("anchor mesh", 0.0)
+        return load_part(part, length_unit=described.length_unit, element_size_m=size)
 
 
 def _deliver(

@@ -37,3 +37,9 @@ ReferenceOption = Annotated[
     Solver, typer.Option("--reference", help="The program that solves the reference; calculix (ccx) must be installed.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")]
+AnchorSizeOption = Annotated[
+    float | None, typer.Option(help="Mesh the part a second time at this element size, m, and answer from that mesh.")
+]
+AnchorMeshOption = Annotated[
+    Path | None, typer.Option(help="A coarser mesh of the same solid to answer from, for a part that is a mesh itself.")
+]
