@@ -309,6 +309,20 @@ def test_in_a_crowd_the_peak_step_and_the_last_are_stored_and_say_what_they_say_
         assert all(np.isfinite(getattr(mine.scalars, field.name)).all() for field in fields(mine.scalars))
 
 
+def test_in_a_crowd_a_history_is_answered_alike_wherever_it_stands(models: Path) -> None:
+    """So many histories are integrated at few points but for those that make the modes, here the first of each kind."""
+    problem = milder(wedge_problem(crowd(CLIMB, SWING)))
+    for kind in ("fresh", "lively"):
+        found = predict(problem, model=str(models / kind)).histories
+        for i, mine in enumerate(found[2:]):
+            first = found[i % 2]
+            assert np.array_equal(mine.steps, first.steps)
+            for name in STEP_SCALARS:
+                value, expected = getattr(mine.scalars, name), getattr(first.scalars, name)
+                # What the few points miss of the integral.
+                np.testing.assert_allclose(value, expected, atol=0.02 * expected.max(), err_msg=name)
+
+
 def test_in_a_crowd_too_the_steps_before_yield_are_the_solution(models: Path) -> None:
     """What is read from the tokens is never passed off as exact."""
     rise = LoadHistory("rise", np.array([[0.2, 0.0], [0.4, 0.0], [0.7, 0.1], [1.5, 0.2], [1.4, 0.2], [0.0, 0.0]]))
@@ -576,3 +590,29 @@ def test_the_shipped_model_is_exact_before_yield_and_better_than_its_anchor_afte
     mine, anchor = np.mean(errors, axis=0)
     # A model that learned nothing has all of its anchor's error.
     assert mine < 0.97 * anchor
+
+
+@pytest.mark.slow
+def test_the_shipped_model_ranks_histories_as_the_solver_does_without_decoding_one() -> None:
+    random = np.random.default_rng(0)
+    directions = random.normal(size=(10, 2))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    rise = np.array([0.4, 0.8, 1.0, 0.2])[:, None]
+    histories = tuple(
+        LoadHistory(f"h{i}", size * rise * direction)
+        for i, (size, direction) in enumerate(zip(random.uniform(1.0, 1.4, 10), directions, strict=True))
+    )
+    model, problem = shipped(), wedge_problem(histories, wedge_mesh((8, 4, 3)))
+    found, solved = screen(problem, model=model), solve(problem)
+    read = np.array([[each.peak_plastic_strain, each.permanent_set_m] for each in found])
+    true = np.array(
+        [[each.scalars.peak_plastic_strain.max(), each.totals.permanent_set_m] for each in solved.histories]
+    )
+    yielding = true[:, 0] > 0
+    assert yielding.sum() >= 5 and not read[~yielding].any()
+    for column in range(2):
+        ranks = [np.argsort(np.argsort(values[:, column])) for values in (read, true)]
+        # The sum of squared rank differences; Spearman's coefficient is above 0.95 for 10 histories.
+        assert np.square(ranks[0] - ranks[1]).sum() <= 8
+        ratio = read[yielding, column] / true[yielding, column]
+        assert np.median(np.abs(np.log(ratio))) < 0.1
