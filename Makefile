@@ -18,7 +18,7 @@ SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libx
     libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap
 
 .PHONY: help demo test test-fast lint format verification readme-figures family-sheet solver-benchmark front \
-    dataset-card results notebooks parts wheel clean distclean python system-packages
+    dataset-card results ablations notebooks parts wheel clean distclean python system-packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ solver-benchmark: $(INSTALLED) ## measure the solver against CalculiX and write 
 
 front: $(INSTALLED) ## measure error against seconds of every method, write docs/front.json and its picture; goes on where it stopped
 	PYTHONPATH=. $(BIN)/python docs/front.py
+
+ablations: $(INSTALLED) ## put JEPA on trial by small runs on the campaign in DATA=DIRECTORY, write docs/ablations.json; goes on where it stopped
+	OMP_NUM_THREADS=1 $(BIN)/python -m surrogate.training.ablations --data $(DATA) --runs out/ablations --out docs/ablations.json
 
 results: $(INSTALLED) ## write docs/results.md from what was measured (docs/results.py names the commands)
 	$(BIN)/python docs/results.py
