@@ -18,6 +18,7 @@ from surrogate.physics.elastic import build_elastic_system, elastic_anchor, solv
 from surrogate.physics.materials import material_named
 from surrogate.physics.problem import ramp
 from surrogate.physics.recorder import weighted_quantile
+from surrogate.physics.reduced import reduced_anchor
 from surrogate.physics.solver import solve_histories
 from surrogate.physics.solver_settings import SolverSettings
 
@@ -26,13 +27,13 @@ KEPT = Path.home() / ".cache" / "surrogate" / "truth" / "front"
 # Element sizes of meshes/bracket.step, m, by about the number of points that they give.
 SIZES = {"5k": 0.015, "20k": 0.0038, "80k": 0.00185}
 # Histories with a truth at each size; classical rows are measured on these and scaled to all.
-SOLVED = {"5k": 200, "20k": 24, "80k": 6}
+SOLVED = {"5k": 200, "20k": 16, "80k": 5}
 # Of these, solved at a time.
-TOGETHER = {"5k": 24, "20k": 6, "80k": 2}
+TOGETHER = {"5k": 24, "20k": 8, "80k": 5}
+TOLERANCE = {"5k": 1e-5, "20k": 1e-4, "80k": 1e-4}
 HISTORIES, STEPS, DRAWN, SEED = 200, 20, 240, 41
 # A history yields where its plastic strain passes this: less is of no interest, and a relative error of it of none.
 YIELDS = 1e-4
-TRUTH = SolverSettings(tolerance=1e-5, stored_steps=0)
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,13 @@ def _joined(first: Truth, second: Truth) -> Truth:
 
 
 def solve_truth(size: str, indices: IntArray) -> Truth:
-    """Solve some of the drawn histories."""
+    """Solve some of the drawn histories; the reduced anchor's answer is only where the iterations of a step start."""
     asked = problem(size, indices)
-    anchor = elastic_anchor(asked)
-    found = solve_histories(anchor, asked.load_histories, TRUTH)
+    anchor, factors = elastic_anchor(asked), factors_drawn()[1][indices]
+    modes = reduced_anchor(anchor, factors)
+    guesses = factors @ anchor.unknowns.T + modes.coordinates @ modes.unknowns.T  # [H, T, n]
+    settings = SolverSettings(tolerance=TOLERANCE[size], stored_steps=0)
+    found = solve_histories(anchor, asked.load_histories, settings, guesses=guesses)
     volumes = anchor.system.volumes.ravel()
     last = [weighted_quantile(each.equivalent_plastic_strain[-1].ravel(), volumes, 0.999) for each in found]
     collapsed = np.array([each.collapse is not None for each in found])
@@ -155,8 +159,12 @@ def kept_indices() -> IntArray:
 
 
 def chosen(size: str) -> IntArray:
-    """The histories of the task that are solved at a size: evenly spaced in the order of their plastic strain."""
-    coarse, kept = truth("5k"), kept_indices()
-    ranked = kept[np.argsort(coarse.peak[kept, -1], kind="stable")]
-    count = min(SOLVED[size], len(ranked))
+    """The histories of the task that are solved at a size."""
+    return spread(kept_indices(), SOLVED[size])
+
+
+def spread(indices: IntArray, count: int) -> IntArray:
+    """So many of some histories, evenly spaced in the order of their plastic strain on the coarsest mesh."""
+    ranked = indices[np.argsort(truth("5k").peak[indices, -1], kind="stable")]
+    count = min(count, len(ranked))
     return np.sort(ranked[((np.arange(count) + 0.5) * len(ranked) / count).astype(int)])

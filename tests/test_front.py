@@ -40,6 +40,11 @@ def page() -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="module")
+def hottest() -> Iterator[ModuleType]:
+    yield from loaded("front_hottest")
+
+
+@pytest.fixture(scope="module")
 def methods() -> Iterator[ModuleType]:
     yield from loaded("front_methods")
 
@@ -48,27 +53,27 @@ def row(page: ModuleType, seconds: float, median: float, p90: float = 0.5) -> ob
     return page.Row(5000, seconds, 0.1, 200, seconds, 1.0, 150, median, p90, None, None)
 
 
-def test_a_history_turns_where_its_direction_changes_and_at_its_end(methods: ModuleType) -> None:
+def test_a_history_turns_where_its_direction_changes_and_at_its_end(hottest: ModuleType) -> None:
     # Up in two unequal steps (no turn), down, then the other case, then nothing more.
     factors = np.array([[1.0, 0], [3, 0], [2, 0], [0, 0], [0, 1], [0, 2], [0, 2]])
-    assert methods.turning_steps(factors).tolist() == [1, 3, 5, 6]
+    assert hottest.turning_steps(factors).tolist() == [1, 3, 5, 6]
 
 
-def test_what_lies_between_turning_points_is_on_straight_lines(methods: ModuleType) -> None:
+def test_what_lies_between_turning_points_is_on_straight_lines(hottest: ModuleType) -> None:
     generator = np.random.default_rng(3)
     for _ in range(50):
         factors = draw_history(generator, 20, 3).factors
-        at = methods.turning_steps(factors)
+        at = hottest.turning_steps(factors)
         corners = np.concatenate([np.zeros((1, 3)), factors[at]])
         back = [np.interp(np.arange(20), [-1, *at], corners[:, case]) for case in range(3)]
         # Rounding of the interpolation alone.
         assert np.allclose(np.stack(back, axis=1), factors, atol=1e-12)
 
 
-def test_hottest_points_hold_the_hottest_of_every_state(methods: ModuleType) -> None:
+def test_hottest_points_hold_the_hottest_of_every_state(hottest: ModuleType) -> None:
     generator = np.random.default_rng(5)
     stress, turned = generator.normal(size=(6, 300, 2)), generator.normal(size=(7, 3, 2))
-    chosen = methods.hottest_points(stress, turned)
+    chosen = hottest.hottest_points(stress, turned)
     for state in turned.reshape(-1, 2):
         s = stress @ state
         deviator = s - np.array([1, 1, 1, 0, 0, 0])[:, None] * s[:3].mean(axis=0)
@@ -76,10 +81,10 @@ def test_hottest_points_hold_the_hottest_of_every_state(methods: ModuleType) -> 
     assert len(chosen) < 300
 
 
-def test_the_best_factor_undoes_a_constant_one_whatever_does_not_yield(methods: ModuleType) -> None:
+def test_the_best_factor_undoes_a_constant_one_whatever_does_not_yield(hottest: ModuleType) -> None:
     true = np.array([0.01, 0.02, 0.005, 1e-6, 0.0])
     local = np.array([0.01, 0.02, 0.005, 0.3, 0.3]) / 1.6
-    assert methods.best_factor(true, local) == pytest.approx(1.6, abs=0.006)  # half of the grid's step
+    assert hottest.best_factor(true, local) == pytest.approx(1.6, abs=0.006)  # half of the grid's step
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +108,11 @@ def test_passes_at_every_step_lead_to_the_solver(methods: ModuleType, wedge: Wed
     assert np.abs(few - true).max() > 10 * np.abs(many - true).max()
 
 
-def test_histories_come_back_in_their_order_whatever_the_blocks(methods: ModuleType, wedge: Wedge) -> None:
+def test_histories_come_back_in_their_order_whatever_the_blocks(
+    hottest: ModuleType, methods: ModuleType, wedge: Wedge
+) -> None:
     anchor, factors, _ = wedge
-    jumps = methods.jumping(factors)
+    jumps = hottest.jumping(factors)
     together = methods.passes(anchor, jumps, 3)
     alone = [methods.passes(anchor, [history], 3) for history in jumps]
     # The same operations on the same numbers, but for the order of sums in products of matrices.
