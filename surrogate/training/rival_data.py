@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -100,7 +101,8 @@ def prepare_rival(simulation: Simulation) -> RivalPart:
     corners, cells = np.unique(mesh.cells[:, :4], return_inverse=True)
     cells = cells.reshape(-1, 4)
     weight = volumes @ QUADRATURE_BARYCENTRIC  # [C, 4]: volume that each corner stands for
-    tributary = np.bincount(cells.ravel(), weight.ravel(), minlength=len(corners))
+    tributary = np.zeros(len(corners))
+    np.add.at(tributary, cells, weight)
     places = mesh.points[corners]
     centre = np.average(places, axis=0, weights=tributary)
     size = float(np.sqrt(np.average(((places - centre) ** 2).sum(axis=1), weights=tributary)))
@@ -109,7 +111,7 @@ def prepare_rival(simulation: Simulation) -> RivalPart:
     wrench = np.concatenate([forces.sum(axis=1), moments], axis=1) / (unit_stress * size**2)
     positions = (places - centre) / size
 
-    def as_float(array: FloatArray) -> Tensor:
+    def as_float(array: NDArray[np.floating]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 
     return RivalPart(
@@ -137,7 +139,8 @@ def _on_corners(forces: FloatArray, mesh: TetMesh, corners: IntArray) -> FloatAr
     middles = np.unique(mesh.cells[:, 4:])
     total = forces.copy()
     for end in range(2):
-        np.add.at(total, (slice(None), ends[middles, end]), 0.5 * forces[:, middles])
+        for case, own in zip(total, forces, strict=True):
+            np.add.at(case, ends[middles, end], 0.5 * own[middles])
     return total[:, corners]
 
 

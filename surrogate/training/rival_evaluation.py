@@ -7,7 +7,7 @@ Shape letters: H histories that yield, P quadrature points, S = 2 H states (peak
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -126,7 +126,8 @@ def evaluate_rivals(
     histories = np.flatnonzero(simulation.scalars.peak_plastic_strain.max(axis=1) > PLASTIC_SHARE * unit)
     if not len(histories):
         return {}
-    steps = np.array([(_peak(simulation, h), simulation.scalars.peak_plastic_strain.shape[1] - 1) for h in histories])
+    last = simulation.scalars.peak_plastic_strain.shape[1] - 1
+    steps = np.array([(_peak(simulation, int(h)), last) for h in histories])
     asked = _Asked(simulation, elastic_anchor(simulation.problem), prepare_rival(simulation), histories, steps)
     truth = _answers(asked, _stored(asked, 0), admissible=False)
     found = {}
@@ -221,7 +222,7 @@ def _notch(asked: _Asked, rule: str, factor: float) -> list[PlasticState]:
 def _read(network: MeshGraphNet | Transolver, asked: _Asked) -> PlasticRead:
     if isinstance(network, Transolver):
         wanted = [(h, int(step)) for h, steps in zip(asked.histories, asked.steps, strict=True) for step in steps]
-        return network(asked.part, torch.tensor(wanted))  # type: ignore[no-any-return]
+        return network(asked.part, torch.tensor(wanted))
     path = rollout(network, asked.part, asked.part.factors[torch.from_numpy(asked.histories)])
     picked = [(i, int(step)) for i, steps in enumerate(asked.steps) for step in steps]
     strain = torch.stack([path[step].strain[i] for i, step in picked])
@@ -283,26 +284,3 @@ def _scalar_errors(asked: _Asked, rivals: ScalarRivals) -> dict[str, RivalErrors
             rows.append({s: float(abs(m - t) / scale[s]) for s, m, t in zip(SCALARS, mine, true, strict=True)})
         found[name] = RivalErrors(rows, seconds / len(answers))
     return found
-
-
-def summary(results: list[dict[str, RivalErrors]]) -> dict[str, dict[str, object]]:
-    """Of each method the median, 90th percentile and worst of each measure, and median seconds a part."""
-    table: dict[str, dict[str, object]] = {}
-    for name in next(filter(None, results), {}):
-        rows = [error for result in results if result for error in result[name].errors]
-        table[name] = {
-            "errors": {metric: _spread([row[metric] for row in rows if metric in row]) for metric in METRICS},
-            "cpu_seconds_a_part": float(np.median([result[name].seconds for result in results if result])),
-        }
-    return table
-
-
-def _spread(values: list[float]) -> list[float] | None:
-    if not values:
-        return None
-    return [float(np.median(values)), float(np.quantile(values, 0.9, method="higher")), max(values)]
-
-
-def as_json(result: dict[str, RivalErrors]) -> dict[str, object]:
-    """Plain values."""
-    return {name: asdict(errors) for name, errors in result.items()}

@@ -31,9 +31,7 @@ from surrogate.training.rival_evaluation import (
     PLASTIC_SHARE,
     Factors,
     RivalErrors,
-    as_json,
     evaluate_rivals,
-    summary,
 )
 from surrogate.training.rival_scalars import (
     ANCHORED,
@@ -44,7 +42,7 @@ from surrogate.training.rival_scalars import (
     load_table,
     save_table,
 )
-from surrogate.training.rival_training import RIVALS, RUNS, RunState, run_state, trained_rival
+from surrogate.training.rival_training import RIVALS, RUNS, Rival, RunState, run_state, trained_rival
 from surrogate.training.transolver import Transolver
 
 # Changes where kept evaluations would mean something else.
@@ -152,11 +150,9 @@ def make_table(
     torch.set_num_threads(1)
     chosen = subset(data, strides or Strides())
     runs.mkdir(parents=True, exist_ok=True)
-    trained = [name for name in RIVALS if (runs / name / "state.pt").exists()]
-    networks, spent = (
-        {name: trained_rival(name, runs) for name in trained},
-        {name: run_state(name, runs) for name in trained},
-    )
+    trained: list[Rival] = [name for name in RIVALS if (runs / name / "state.pt").exists()]
+    networks: dict[str, MeshGraphNet | Transolver] = {name: trained_rival(name, runs) for name in trained}
+    spent: dict[str, RunState] = {name: run_state(name, runs) for name in trained}
     processes, seconds = scalar_rivals(chosen.scalars, runs)
     factors = fit_factors(chosen.factors)
     results = []
@@ -172,9 +168,9 @@ def make_table(
             "training_steps": spent[name].step,
             "settings": json.loads((runs / name / "config.json").read_text()),
         }
-    for name in (LOADS, ANCHORED):
-        methods[name] |= {
-            "inputs": _INPUTS[name],
+    for scalar in (LOADS, ANCHORED):
+        methods[scalar] |= {
+            "inputs": _INPUTS[scalar],
             "training_histories": processes.rows,
             "training_cpu_seconds": round(seconds),
         }
@@ -205,16 +201,35 @@ def _evaluated(
     stamps = {name: f"{name}@{spent[name].step}" for name in networks}
     held = json.loads(path.read_text()) if path.exists() else {}
     known = {name for name in (*held, *networks) if stamps.get(name, name) in held}
-    if not held or not set(stamps.values()) <= set(held):
-        found = as_json(evaluate_rivals(entry.path, networks, processes, factors, known))
-        held |= {stamps.get(name, name): value for name, value in found.items()} or {"nothing yields": None}
+    # A part in which nothing yields has an empty file.
+    if not path.exists() or (held and not set(stamps.values()) <= set(held)):
+        found = evaluate_rivals(entry.path, networks, processes, factors, known)
+        held |= {stamps.get(name, name): asdict(value) for name, value in found.items()}
         path.write_text(json.dumps(held))
     wanted = {stamp: name for name, stamp in stamps.items()}
     return {
         wanted.get(stamp, stamp): RivalErrors(**value)
         for stamp, value in held.items()
-        if value is not None and (stamp in wanted or "@" not in stamp)
+        if stamp in wanted or "@" not in stamp
     }
+
+
+def summary(results: list[dict[str, RivalErrors]]) -> dict[str, dict[str, object]]:
+    """Of each method the median, 90th percentile and worst of each measure, and median seconds a part."""
+    table: dict[str, dict[str, object]] = {}
+    for name in next(filter(None, results), {}):
+        rows = [error for result in results if result for error in result[name].errors]
+        table[name] = {
+            "errors": {metric: _spread([row[metric] for row in rows if metric in row]) for metric in METRICS},
+            "cpu_seconds_a_part": float(np.median([result[name].seconds for result in results if result])),
+        }
+    return table
+
+
+def _spread(values: list[float]) -> list[float] | None:
+    if not values:
+        return None
+    return [float(np.median(values)), float(np.quantile(values, 0.9, method="higher")), max(values)]
 
 
 def table_text(table: dict[str, object]) -> str:
