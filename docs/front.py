@@ -29,7 +29,7 @@ import numpy as np
 from front_hottest import fitted_factors, jumping
 from front_methods import Strains, Timed, full_local, hottest_cells, passes, reduced, reduced_everywhere, solved
 from front_ours import time_ours
-from front_page import DECODED, OURS, WORST, Measured, Row, draw, front_section
+from front_page import DECODED, OURS, WORST, Judged, Measured, Row, draw, front_section
 from front_problem import HISTORIES, SIZES, YIELDS, Truth, chosen, factors_drawn, kept_indices, problem, spread, truth
 
 from surrogate import Problem
@@ -132,11 +132,12 @@ def middle_history(size: str) -> IntArray:
     return known.indices[yields[np.argsort(peak[yields])[len(yields) // 2]]][None]
 
 
-def run_ours(key: str) -> Row:
+def run_ours(key: str, model: str | None) -> Row:
     """One row of the model, in this process."""
     size, name, count = key.split(" | ")
     run = histories_of(size, None, int(count))
-    return _row(size, int(count), run, time_ours(problem(size, run), warm_problem(), WORST if name == DECODED else 0))
+    timed = time_ours(problem(size, run), warm_problem(), WORST if name == DECODED else 0, model)
+    return _row(size, int(count), run, timed)
 
 
 def run_classical(chosen_keys: list[str], factors: dict[str, float]) -> Iterator[tuple[str, Row]]:
@@ -182,8 +183,8 @@ def _send_row(
 def _row(size: str, asked: int, run: IntArray, timed: Timed) -> Row:
     scale = 1.0 if asked == 1 else HISTORIES / len(run)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    seconds, errors = timed.once_s + scale * timed.rest_s, held_against(truth(size), run, timed.found)
-    return Row(timed.points, seconds, timed.once_s, len(run), timed.cpu_s, peak_gb, *errors)
+    seconds, judged = timed.once_s + scale * timed.rest_s, held_against(truth(size), run, timed.found)
+    return Row(timed.points, seconds, timed.once_s, len(run), timed.cpu_s, peak_gb, **asdict(judged))
 
 
 def warm_problem() -> Problem:
@@ -197,29 +198,31 @@ def _anchored(asked: Problem) -> ElasticAnchor:
     return solve_load_cases(asked, build_elastic_system(asked.mesh, asked.material, asked.supports))
 
 
-def held_against(
-    known: Truth, indices: IntArray, found: Strains
-) -> tuple[int, float, float, float | None, float | None]:
-    """Histories that yield and have a truth; median and 90th percentile of the errors of peak and 99.9 percentile."""
+def held_against(known: Truth, indices: IntArray, found: Strains) -> Judged:
+    """How far some histories' strains are from the truth, of those that yield and have one."""
     place = {int(index): row for row, index in enumerate(known.indices) if not known.collapsed[row]}
     rows = np.array([place.get(int(index), -1) for index in indices])
     judged = (rows >= 0) & (known.peak[rows, -1] > YIELDS)
-    peak = np.abs(found.peak[judged] / known.peak[rows[judged], -1] - 1)
-    median, p90 = np.quantile(peak, (0.5, 0.9)).tolist()
+    true = known.peak[rows[judged], -1]
+    median, p90 = np.quantile(np.abs(found.peak[judged] / true - 1), (0.5, 0.9)).tolist()
+    worst = None
+    if len(true) >= HISTORIES // 2:
+        worst = len(set(np.argsort(-true)[:WORST].tolist()) & set(np.argsort(-found.peak[judged])[:WORST].tolist()))
     wide = judged & (known.p999[rows] > YIELDS)
     if found.p999 is None or not wide.any():
-        return int(judged.sum()), median, p90, None, None
-    p999 = np.abs(found.p999[wide] / known.p999[rows[wide]] - 1)
-    return int(judged.sum()), median, p90, *np.quantile(p999, (0.5, 0.9)).tolist()
+        return Judged(int(judged.sum()), median, p90, None, None, worst)
+    p999 = np.quantile(np.abs(found.p999[wide] / known.p999[rows[wide]] - 1), (0.5, 0.9)).tolist()
+    return Judged(int(judged.sum()), median, p90, *p999, worst)
 
 
-def measure(wanted: list[str], factors: dict[str, float]) -> Iterator[tuple[str, Row]]:
+def measure(wanted: list[str], factors: dict[str, float], model: str | None) -> Iterator[tuple[str, Row]]:
     """Rows from processes of their own: those of the model one by one, the classical ones of a size from one anchor."""
     threads = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     groups = [[key] for key in wanted if " | ours" in key]
     groups += [[key for key in wanted if key.startswith(f"{size} |") and " | ours" not in key] for size in SIZES]
     for group in filter(None, groups):
         command = [sys.executable, __file__, "--rows", json.dumps(group), "--factors", json.dumps(factors)]
+        command += [] if model is None else ["--model", model]
         with subprocess.Popen(command, env={**os.environ, **threads}, stdout=subprocess.PIPE, text=True) as child:
             for line in child.stdout or ():
                 key, row = json.loads(line)
@@ -228,10 +231,10 @@ def measure(wanted: list[str], factors: dict[str, float]) -> Iterator[tuple[str,
             print(f"left out, exit {child.returncode}: {group}", flush=True)
 
 
-def run_rows(wanted: list[str], factors: dict[str, float]) -> None:
+def run_rows(wanted: list[str], factors: dict[str, float], model: str | None) -> None:
     """In a process of its own: run rows, print each as a line."""
     ours = " | ours" in wanted[0]
-    for key, row in ((key, run_ours(key)) for key in wanted) if ours else run_classical(wanted, factors):
+    for key, row in ((key, run_ours(key, model)) for key in wanted) if ours else run_classical(wanted, factors):
         print(json.dumps([key, asdict(row)]), flush=True)
 
 
@@ -254,13 +257,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=json.loads, help="run these rows in this process")
     parser.add_argument("--factors", type=json.loads, help="the fitted factors, for --rows")
+    parser.add_argument("--model", help="name or folder of the model; the newest shipped one without it")
     parser.add_argument("--only", default="", help="measure only the rows whose key holds this text")
     parser.add_argument("--again", help="forget the rows whose key holds this text first")
     parser.add_argument("--truth", action="store_true", help="solve what the rows are held against, measure nothing")
     parser.add_argument("--picture", action="store_true", help="draw what is measured, measure nothing")
     asked = parser.parse_args()
     if asked.rows:
-        run_rows(asked.rows, asked.factors)
+        run_rows(asked.rows, asked.factors, asked.model)
         return
     for size in SIZES:
         truth(size)
@@ -270,7 +274,7 @@ def main() -> None:
     if asked.again is not None:
         measured["rows"] = {key: row for key, row in measured["rows"].items() if asked.again not in key}
     missing = [key for key in keys(measured["factors"]) if key not in measured["rows"] and asked.only in key]
-    for key, row in measure([] if asked.picture else missing, measured["factors"]):
+    for key, row in measure([] if asked.picture else missing, measured["factors"], asked.model):
         measured["rows"][key] = asdict(row)
         MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
         print(f"{key}: {row.seconds:.2f} s, {row.peak_median:.1%} / {row.peak_p90:.1%}", flush=True)

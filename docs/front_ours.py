@@ -7,27 +7,29 @@ import numpy as np
 from front_methods import Strains, Timed
 
 from surrogate import Problem
+from surrogate.fields import FloatArray
 from surrogate.serving import service
 
 
-def time_ours(asked: Problem, warm: Problem, worst: int) -> Timed:
+def time_ours(asked: Problem, warm: Problem, worst: int, model: str | None) -> Timed:
     """The plastic strain that the tokens tell of each history, and what it took.
 
     Args:
         asked: the part with all its histories.
         warm: a small problem on another held part; it has the weights read and the libraries loaded.
         worst: how many histories of the largest plastic strain are predicted in full afterwards.
+        model: name or folder, None for the newest shipped one.
     """
-    _screened(warm, worst)
+    _screened(warm, worst, model)
     used, start = time.process_time(), time.perf_counter()
-    peak = _screened(asked, worst)
+    peak = _screened(asked, worst, model)
     total = time.perf_counter() - start
     return Timed(Strains(peak), len(asked.mesh.points), 0.0, total, time.process_time() - used)
 
 
-def _screened(asked: Problem, worst: int) -> np.ndarray:
-    peak = np.array([history.peak_plastic_strain for history in service.screen(asked)])
+def _screened(asked: Problem, worst: int, model: str | None) -> FloatArray:
+    peak = np.array([history.peak_plastic_strain for history in service.screen(asked, model=model)])
     if worst:
         chosen = sorted(np.argsort(-peak)[:worst].tolist())
-        service.predict(replace(asked, load_histories=tuple(asked.load_histories[i] for i in chosen)))
+        service.predict(replace(asked, load_histories=tuple(asked.load_histories[i] for i in chosen)), model=model)
     return peak

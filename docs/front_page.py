@@ -17,8 +17,29 @@ ALLOWED = 0.08
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one process measured; errors are of the plastic strain at the end of each history, relative.
+class Judged:
+    """How far the plastic strain at the end of each history is from the truth; errors are relative.
+
+    Attributes:
+        judged: histories that yield and have a truth.
+        peak_median: error of the largest equivalent plastic strain.
+        peak_p90: the same, 90th percentile.
+        p999_median: error of its 99.9 percentile over the volume, None where the method does not look at all points.
+        p999_p90: the same, 90th percentile.
+        worst_found: how many of the five worst histories are among the five worst told, None where few have a truth.
+    """
+
+    judged: int
+    peak_median: float
+    peak_p90: float
+    p999_median: float | None
+    p999_p90: float | None
+    worst_found: int | None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a method took.
 
     Attributes:
         points: of the mesh.
@@ -27,11 +48,6 @@ class Row:
         measured: histories measured.
         cpu_s: of the measured ones, not scaled.
         peak_gb: of the process.
-        judged: histories that yield and have a truth.
-        peak_median: error of the largest equivalent plastic strain.
-        peak_p90: the same, 90th percentile.
-        p999_median: error of its 99.9 percentile over the volume, None where the method does not look at all points.
-        p999_p90: the same, 90th percentile.
     """
 
     points: int
@@ -40,11 +56,11 @@ class Row:
     measured: int
     cpu_s: float
     peak_gb: float
-    judged: int
-    peak_median: float
-    peak_p90: float
-    p999_median: float | None
-    p999_p90: float | None
+
+
+@dataclass(frozen=True)
+class Row(Judged, Spent):
+    """What one process measured."""
 
 
 class Measured(TypedDict):
@@ -172,6 +188,7 @@ def _table(rows: Mapping[str, Row]) -> str:
                 _errors(row.p999_median, row.p999_p90),
                 f"{row.measured}",
                 f"{row.judged}",
+                "" if row.worst_found is None else f"{row.worst_found}",
                 f"{row.peak_gb:.1f}",
             )
             for name, row in rows.items()

@@ -49,8 +49,13 @@ def methods() -> Iterator[ModuleType]:
     yield from loaded("front_methods")
 
 
+@pytest.fixture(scope="module")
+def front() -> Iterator[ModuleType]:
+    yield from loaded("front")
+
+
 def row(page: ModuleType, seconds: float, median: float, p90: float = 0.5) -> object:
-    return page.Row(5000, seconds, 0.1, 200, seconds, 1.0, 150, median, p90, None, None)
+    return page.Row(5000, seconds, 0.1, 200, seconds, 1.0, 150, median, p90, None, None, 5)
 
 
 def test_a_history_turns_where_its_direction_changes_and_at_its_end(hottest: ModuleType) -> None:
@@ -138,6 +143,17 @@ def test_the_hottest_cells_alone_tell_the_local_peak(methods: ModuleType, wedge:
     whole, hottest = methods.full_local(anchor, factors).peak, methods.hottest_cells(anchor, factors, "local", 1.0).peak
     # Along straight lines one large step of the radial return differs from many by its path error alone.
     assert np.allclose(hottest, whole, rtol=0.1, atol=1e-6)
+
+
+def test_errors_are_of_the_histories_that_yield_and_have_a_truth(front: ModuleType, methods: ModuleType) -> None:
+    peak = np.array([[0.0, 0.01], [0.0, 0.02], [0.0, np.nan], [0.0, 1e-6]])
+    known = front.Truth(np.array([3, 5, 8, 9]), peak, np.array([1e-5, 0.01, 0.01, 0.0]), np.array([0, 0, 1, 0], bool))
+    # Histories 5 and 3 count, 20 % and 50 % off; 7 has no truth, 8 collapses, 9 does not yield.
+    found = methods.Strains(np.array([0.024, 9.0, 0.005, 9.0, 9.0]), np.array([0.011, 9.0, 9.0, 9.0, 9.0]))
+    judged = front.held_against(known, np.array([5, 7, 3, 8, 9]), found)
+    assert judged.judged == 2 and judged.worst_found is None
+    assert (judged.peak_median, judged.peak_p90) == pytest.approx((0.35, 0.47))
+    assert (judged.p999_median, judged.p999_p90) == pytest.approx((0.1, 0.1))
 
 
 def test_only_what_nothing_beats_is_on_the_front(page: ModuleType) -> None:
