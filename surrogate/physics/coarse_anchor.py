@@ -117,8 +117,8 @@ def transferred_anchor(
         modes = grids.interpolated(np.moveaxis(system.displacement(reduced.unknowns), 0, 2))
     anchor = TransferredAnchor(grids, forces, cases, modes, factors, reduced.coordinates, reduced.settled)
     # Where the coarse mesh does not yield, the first round knows the points alone, as the coarse mesh's first does.
-    for _ in range(settings.rounds + (not modes.shape[2]) if settings.modes else 0):
-        anchor = _on_fine_modes(anchor, settings)
+    for number in range(settings.rounds + (not modes.shape[2]) if settings.modes else 0):
+        anchor = _on_fine_modes(anchor, settings, known=number > 0)
     return anchor
 
 
@@ -148,8 +148,14 @@ def near_yield(anchor: TransferredAnchor, gate: float) -> tuple[IntArray, Single
     return np.concatenate(points), np.concatenate(strains, axis=1)
 
 
-def _on_fine_modes(anchor: TransferredAnchor, settings: CoarseSettings) -> TransferredAnchor:
-    """The same histories in the span of modes that the fine mesh's own plastic strain makes."""
+def _on_fine_modes(anchor: TransferredAnchor, settings: CoarseSettings, *, known: bool) -> TransferredAnchor:
+    """The same histories in the span of modes that the fine mesh's own plastic strain makes.
+
+    Args:
+        anchor: whose plastic strain makes them.
+        settings: how many and how well.
+        known: whether the anchor's modes are of the fine mesh, and stay; those of the coarse mesh are replaced.
+    """
     stiffness = anchor.grids.stiffness
     points, strain = near_yield(anchor, settings.gate)
     if not len(points):
@@ -162,7 +168,9 @@ def _on_fine_modes(anchor: TransferredAnchor, settings: CoarseSettings) -> Trans
     forces = _forces_of_plastic_strain(anchor.grids, points, plastic)
     start = np.zeros_like(forces)
     modes = conjugate_gradients(anchor.grids, forces, start, settings.iterations, settings.mode_tolerance)
-    modes = _orthonormal(anchor.grids, np.concatenate([anchor.modes, modes], axis=2))
+    if known:
+        modes = np.concatenate([anchor.modes, modes], axis=2)
+    modes = _orthonormal(anchor.grids, modes)
     cases = strain[..., : anchor.cases.shape[2]].astype(np.float64)
     problem = ReducedProblem(cases, _strain_at(anchor.grids, modes, points), weights, stiffness.material)
     found = integrate(problem, anchor.factors)
