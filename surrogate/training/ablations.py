@@ -94,8 +94,8 @@ def _label_comparisons(base: TokenRun) -> Iterable[Comparison]:
     both: tuple[Anchor, ...] = ("local", "reduced")
     for anchor in both:
         for share, parts in SHARES.items():
-            own, turn = replace(base, anchor=anchor, parts=parts), 0 if share in ("10 %", "100 %") else 2
-            turn = 1 if anchor == "local" and share == "25 %" else turn
+            own = replace(base, anchor=anchor, parts=parts)
+            turn = 0 if share == "100 %" or (anchor, share) == ("local", "10 %") else 2
             alone = replace(own, latent="none")
             yield Comparison(PREDICTION, f"{anchor}, {share}", own, alone, turn)
             if share in ("10 %", "25 %"):
@@ -124,8 +124,8 @@ def _attempts(local: TokenRun) -> list[Comparison]:
             ATTEMPTS, "other target: one step alone, 10 %", replace(tenth, latent="all", one_step_only=True), tenth, 2
         ),
         Comparison(
-            ATTEMPTS, "longer horizon: single steps of whole histories, 10 %",
-            replace(tenth, latent="labelled", stride=1), replace(tenth, stride=1), 2,
+            ATTEMPTS, "longer horizon: ten actions of two steps, 10 %",
+            replace(tenth, latent="labelled", stride=2), replace(tenth, stride=2), 2,
         ),
     ]  # fmt: skip
 

@@ -65,8 +65,8 @@ class TokenRun:
     first: Literal["", "masked", "dynamics"] = ""
     one_step_only: bool = False
     tokens: int = 24
-    stride: int = 2
-    steps: int = 100
+    stride: int = 4
+    steps: int = 150
     seed: int = 0
 
     def as_json(self) -> dict[str, object]:
@@ -93,7 +93,7 @@ class TokenSettings:
     """
 
     width: int = 32
-    batch: int = 8
+    batch: int = 12
     one_step_states: int = 2
     learning_rate: float = 3e-3
     average_decay: float = 0.98
@@ -101,7 +101,7 @@ class TokenSettings:
     collapse_weight: float = 0.3
     sigreg_weight: float = 0.02
     inverse_weight: float = 0.1
-    first_steps: int = 80
+    first_steps: int = 100
     target_decay: float = 0.98
 
 

@@ -95,7 +95,7 @@ class TokenTraining:
     def optimise(self, steps: int, phase: int) -> None:
         """Optimiser steps of a phase: 0 with labels, 1 before them."""
         run, settings = self.run, self.settings
-        optimizer = torch.optim.AdamW(self.model.parameters(), lr=settings.learning_rate, weight_decay=1e-2)
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=settings.learning_rate, weight_decay=1e-2, fused=True)
         for step in range(steps):
             warm = min(1.0, (step + 1) / (0.08 * steps + 1))
             for group in optimizer.param_groups:
@@ -114,8 +114,7 @@ class TokenTraining:
 
     @torch.no_grad()
     def _follow(self, slow: nn.Module, decay: float) -> None:
-        for own, fast in zip(slow.parameters(), self.model.parameters(), strict=True):
-            own.lerp_(fast, 1 - decay)
+        torch._foreach_lerp_(list(slow.parameters()), list(self.model.parameters()), 1 - decay)
 
     def _before(self, generator: np.random.Generator) -> Tensor:
         table = self.source.table
