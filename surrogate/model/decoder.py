@@ -231,13 +231,14 @@ class TokenHeads(nn.Module):
     """Scalars straight from the tokens: nothing is decoded when histories are ranked.
 
     Per token: log ratio of the largest equivalent plastic strain of its region over the anchor's at its hottest
-    point, an additive part of it, and the largest von Mises stress. Per part: change of the largest displacement,
-    and log ratio of the permanent set over the reduced anchor's. Untrained, they repeat the anchor.
+    point, and an additive part of it. Per part: change of the largest displacement, and log ratio of the permanent set
+    over the reduced anchor's. Untrained, they repeat the anchor. The largest von Mises stress is the anchor's own: a
+    learned correction of it made it worse on validation parts (decision 12).
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.token = nn.Sequential(nn.Linear(2 * width + FEATURE_COUNT, width), nn.GELU(), nn.Linear(width, 3))
+        self.token = nn.Sequential(nn.Linear(2 * width + FEATURE_COUNT, width), nn.GELU(), nn.Linear(width, 2))
         self.part = nn.Sequential(nn.Linear(2 * width + DISPLACEMENT_FEATURES, width), nn.GELU(), nn.Linear(width, 2))
         for layers in (self.token, self.part):
             last = layers[-1]
@@ -253,11 +254,10 @@ class TokenHeads(nn.Module):
         # Where the last enrichment changed nothing, there is nothing to add.
         doubt = -torch.expm1(-action[..., TREND_FEATURE].abs())
         plastic = torch.exp((doubt * out[..., 0]).clamp(-4, 4)) * anchor + doubt * softplus(out[..., 1] - 6)
-        stress = action[..., 1] + doubt * out[..., 2]
         pooled = torch.cat([tokens.mean(dim=2), tokens.amax(dim=2), displacement], dim=-1)
         change, ratio = (doubt.amax(dim=2)[..., None] * self.part(pooled)).unbind(-1)
         return TokenScalars(
-            plastic, stress, displacement[..., 0] + change, displacement[..., 2] * torch.exp(ratio.clamp(-2, 2))
+            plastic, action[..., 1], displacement[..., 0] + change, displacement[..., 2] * torch.exp(ratio.clamp(-2, 2))
         )
 
 

@@ -72,9 +72,9 @@ def evaluate(
     """
     entries = open_dataset(data).split(split, SplitRule(left_out_family)).entries
     entries = tuple(entry for entry in entries if only_family in (None, entry.family))
-    if limit is not None:
-        # Entries are sorted by family; a stride keeps all families in.
-        entries = entries[:: max(1, len(entries) // limit)][:limit]
+    if limit is not None and limit < len(entries):
+        # Entries are sorted by family; even steps keep all families in.
+        entries = tuple(entries[i * len(entries) // limit] for i in range(limit))
     if not entries:
         raise InputError(f"no {split} parts in {data.name!r}; run a larger campaign")
     chosen = chosen_methods(methods)

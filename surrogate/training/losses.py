@@ -67,13 +67,11 @@ def token_scalars(predicted: TokenScalars, truth: TokenTruth) -> Tensor:
     weight = 1 + 3 * (truth.plastic > 0.05)
     regions = (weight * smooth_l1_loss(plastic, true, reduction="none", beta=_SMALL)).mean()
     peaks = smooth_l1_loss(plastic.amax(-1), true.amax(-1), beta=_SMALL)
-    stress = smooth_l1_loss(predicted.von_mises, truth.von_mises, beta=_SMALL)
-    stress_peak = smooth_l1_loss(predicted.von_mises.amax(-1), truth.von_mises.amax(-1), beta=_SMALL)
     displacement = smooth_l1_loss(predicted.displacement, truth.displacement, beta=_SMALL)
     # A set of a thousandth of the largest displacement matters as little as its logarithm moves here.
     read, held = (torch.log(values + 1e-3) for values in (predicted.permanent_set, truth.permanent_set))
     permanent = smooth_l1_loss(read, held, beta=_SMALL)
-    return regions + peaks + stress + stress_peak + displacement + 0.5 * permanent
+    return regions + peaks + displacement + 0.5 * permanent
 
 
 def latent_prediction(one_step: Tensor, one_target: Tensor, rolled: Tensor, encoded: Tensor) -> Tensor:
