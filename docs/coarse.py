@@ -147,12 +147,18 @@ def _interpolated(
     read = interpolation(system.mesh, locate(system.mesh, places)) @ _averaging(system.mesh, system.volumes)
     elastic = np.asarray(read @ anchor.stress.transpose(1, 0, 2).reshape(anchor.stress.shape[1], -1))
     plastic = [to_first(history.plastic_strain[-1]) for history in solved]
-    move = ours.grids.prolongation
+    move, steps = ours.grids.prolongation, ours.factors.shape[1]
     return {
         "elastic": elastic.reshape(len(places), 6, -1).transpose(1, 0, 2),
         "plastic": np.stack([np.asarray(read @ field.T).T for field in plastic], axis=1),
         "peak": np.array([history.equivalent_plastic_strain[-1].max() for history in solved]),
-        "displacement": np.stack([np.stack([move @ step for step in history.displacement]) for history in solved]),
+        # A history that collapses on the coarse mesh is held at its last state.
+        "displacement": np.stack(
+            [
+                np.stack([move @ history.displacement[min(t, len(history.steps) - 1)] for t in range(steps)])
+                for history in solved
+            ]
+        ),
         "set": np.array([history.totals.permanent_set_m for history in solved]),
     }
 
