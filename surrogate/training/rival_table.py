@@ -182,6 +182,8 @@ def make_table(
         "measures": "relative errors, median / 90th percentile / worst over histories that yield more than 0.05 yield "
         "strains; plastic strain and stress as volume-weighted tensors; null: the method does not tell",
         "factors": {"field": factors.field, "peak": factors.peak},
+        "strides": asdict(strides or Strides()),
+        "not_trained": [name for name in RIVALS if name not in trained],
         "methods": methods,
     }
 

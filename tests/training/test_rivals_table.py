@@ -78,6 +78,7 @@ def test_the_table_holds_every_method_and_says_what_it_was_made_of(campaign: Pat
     table = make_table(campaign, tmp_path, strides)
     methods, before = table["methods"], without["methods"]
     assert isinstance(methods, dict) and isinstance(before, dict)
+    assert without["not_trained"] == list(RIVALS) and table["not_trained"] == []
     # A network that is trained later adds itself to what is there.
     assert set(methods) == {*before, *RIVALS}
     assert all(methods[name]["errors"] == before[name]["errors"] for name in before)
