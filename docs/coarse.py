@@ -20,7 +20,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import scipy.sparse as sp
-from coarse_page import FEM, FEM_METHOD, OURS, PLAIN, QUICK, REDUCED, Measured, PairRow, SizeRow
+from coarse_page import FEM, FEM_METHOD, MIDDLE, OURS, PLAIN, QUICK, REDUCED, Measured, PairRow, SizeRow
 
 from surrogate import Problem, load_mesh, save_mesh
 from surrogate.data.dataset import SimulationEntry, open_dataset
@@ -82,6 +82,8 @@ def measure_pair(path: Path) -> PairRow:
     clock.append(time.process_time())
     ours = transferred_anchor(problem, anchor, factors, reduced)
     clock.append(time.process_time())
+    middle = transferred_anchor(problem, anchor, factors, reduced, CoarseSettings(iterations=14, modes=5, rounds=1))
+    clock.append(time.process_time())
     quick = transferred_anchor(problem, anchor, factors, reduced, CoarseSettings(iterations=8, modes=4, rounds=1))
     clock.append(time.process_time())
     plain = transferred_anchor(problem, anchor, factors, reduced, CoarseSettings(iterations=0, modes=0))
@@ -89,17 +91,19 @@ def measure_pair(path: Path) -> PairRow:
     own = solve_load_cases(problem, build_elastic_system(problem.mesh, problem.material, problem.supports))
     fine = reduced_anchor(own, factors)
     clock.append(time.process_time())
-    first, fem, modes, carried, quickly, plainly, whole = np.diff(clock).tolist()
+    first, fem, modes, carried, between, quickly, plainly, whole = np.diff(clock).tolist()
     volumes = ours.grids.stiffness.volumes
     errors = {
         OURS: _errors(simulation, _told(ours), volumes),
+        MIDDLE: _errors(simulation, _told(middle), volumes),
         QUICK: _errors(simulation, _told(quick), volumes),
         PLAIN: _errors(simulation, _told(plain), volumes),
         FEM_METHOD: _errors(simulation, _interpolated(problem.mesh, anchor, solved, ours), volumes),
         REDUCED: _errors(simulation, _of_fine(own, fine, factors), volumes),
     }
+    once = first + modes
     seconds = {
-        OURS: first + modes + carried, QUICK: first + modes + quickly, PLAIN: first + modes + plainly,
+        OURS: once + carried, MIDDLE: once + between, QUICK: once + quickly, PLAIN: once + plainly,
         FEM_METHOD: first + fem, REDUCED: whole,
     }  # fmt: skip
     return PairRow(len(problem.mesh.points), len(coarse.mesh.points), len(factors), seconds, errors)

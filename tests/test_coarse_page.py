@@ -29,7 +29,14 @@ def page(docs: str) -> ModuleType:
 
 
 def _pair(page: ModuleType, ours: float) -> dict[str, object]:
-    errors = {page.OURS: ours, page.QUICK: 0.3, page.PLAIN: 0.9, page.FEM_METHOD: 0.4, page.REDUCED: 0.01}
+    errors = {
+        page.OURS: ours,
+        page.MIDDLE: 0.3,
+        page.QUICK: 0.3,
+        page.PLAIN: 0.9,
+        page.FEM_METHOD: 0.4,
+        page.REDUCED: 0.01,
+    }
     return {
         "fine": 4000, "coarse": 1000, "histories": 1,
         "seconds": dict.fromkeys(page.METHODS, 2.0) | {page.OURS: 3.0},
