@@ -12,7 +12,8 @@ from front_problem import YIELDS
 
 from surrogate.data.dataset import open_dataset
 from surrogate.fields import FloatArray, IntArray
-from surrogate.model.anchor_path import elastic_von_mises, elastic_von_mises_squares, local_path
+from surrogate.model.anchor_path import elastic_von_mises, elastic_von_mises_squares
+from surrogate.physics.deviatoric import deviatoric_path
 from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import elastic_strain
 from surrogate.training.notch_rules import NOTCH_RULES, NotchRule
@@ -70,8 +71,8 @@ def local_peak(stress: FloatArray, factors: FloatArray, material: Material) -> F
         material: the law.
     """
     peak = np.zeros(len(factors))
-    for step in local_path(elastic_strain(stress, material), factors, material):
-        peak = step.state.equivalent.max(axis=0)
+    for state in deviatoric_path(elastic_strain(stress, material), factors, material):
+        peak = state.equivalent.max(axis=1)
     return peak
 
 

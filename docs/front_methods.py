@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-from front_hottest import HOTTEST, RULES, hottest_points, jumping, padded
+from front_hottest import RULES, hottest_points, jumping, padded
 
 from surrogate.data.simulate import LABEL_SETTINGS
 from surrogate.fields import FloatArray
-from surrogate.model.anchor_path import local_path
+from surrogate.physics.deviatoric import deviatoric_path
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.galerkin import ReducedProblem, integrate
+from surrogate.physics.hottest import reduced_peaks
 from surrogate.physics.newton import modified_newton
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory
@@ -55,14 +56,16 @@ class Timed:
         points: of the mesh.
         once_s: wall seconds that do not grow with the number of histories.
         rest_s: wall seconds spent on the histories.
-        cpu_s: processor seconds of both.
+        once_cpu_s: processor seconds of the first.
+        rest_cpu_s: processor seconds of the second.
     """
 
     found: Strains
     points: int
     once_s: float
     rest_s: float
-    cpu_s: float
+    once_cpu_s: float
+    rest_cpu_s: float
 
 
 def hottest_cells(anchor: ElasticAnchor, factors: FloatArray, rule: str, factor: float) -> Strains:
@@ -76,10 +79,10 @@ def full_local(anchor: ElasticAnchor, factors: FloatArray) -> Strains:
     """The local anchor at every point and step; no back-substitution, which would not change the plastic strain."""
 
     def block(histories: Sequence[FloatArray]) -> FloatArray:
-        state = PlasticState.virgin(1)
-        for step in local_path(anchor.strain, np.stack(histories), anchor.system.material):
-            state = step.state
-        return summary(state.equivalent, anchor)
+        equivalent = np.zeros(1)
+        for state in deviatoric_path(anchor.strain, np.stack(histories), anchor.system.material):
+            equivalent = state.equivalent  # [R, P]
+        return summary(equivalent.T, anchor)
 
     return _on_both_cores(block, list(factors), _block_size(anchor.system.volumes.size, len(factors)))
 
@@ -163,12 +166,7 @@ def reduced(anchor: ElasticAnchor, histories: Sequence[FloatArray], enrichments:
     """
     path = padded(histories)
     modes = reduced_anchor(anchor, path, ReducedSettings(enrichments=enrichments))
-    points = hottest_points(anchor.stress, path, 3 * HOTTEST)
-    strain = np.concatenate([anchor.strain[:, points], modes.strain[:, points]], axis=-1)
-    peak = np.zeros(len(path))
-    for step in local_path(strain, np.concatenate([path, modes.coordinates], axis=-1), anchor.system.material):
-        peak = step.state.equivalent.max(axis=0)
-    return Strains(peak)
+    return Strains(reduced_peaks(anchor, path, modes)[:, -1])
 
 
 def reduced_everywhere(
@@ -198,8 +196,8 @@ def reduced_everywhere(
         found = []
         for part in np.array_split(path, -(-len(path) // _block_size(len(points), len(path)))):
             everywhere = np.zeros((volumes.size, len(part)))
-            for step in local_path(strain, part, material):
-                everywhere[points] = step.state.equivalent
+            for state in deviatoric_path(strain, part, material):
+                everywhere[points] = state.equivalent.T
             found.append(summary(everywhere, anchor))
         return np.concatenate(found, axis=1)
 

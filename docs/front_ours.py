@@ -24,7 +24,7 @@ def time_ours(asked: Problem, warm: Problem, worst: int, model: str | None) -> T
     used, start = time.process_time(), time.perf_counter()
     peak = _screened(asked, worst, model)
     total = time.perf_counter() - start
-    return Timed(Strains(peak), len(asked.mesh.points), 0.0, total, time.process_time() - used)
+    return Timed(Strains(peak), len(asked.mesh.points), 0.0, total, 0.0, time.process_time() - used)
 
 
 def _screened(asked: Problem, worst: int, model: str | None) -> FloatArray:

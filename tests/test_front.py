@@ -181,10 +181,14 @@ def test_the_section_states_speed_up_bar_and_what_misses_it(page: ModuleType, tm
     }  # fmt: skip
     path = tmp_path / "front.json"
     kept = {key: asdict(value) for key, value in rows.items()}  # type: ignore[call-overload]
-    path.write_text(json.dumps({"machine": "m", "factors": {"local": 1.5}, "fitted_on": 10, "rows": kept}))
+    path.write_text(
+        json.dumps({"machine": "m", "clock": "wall", "factors": {"local": 1.5}, "fitted_on": 10, "rows": kept})
+    )
     text = page.front_section(path)
     assert "solved: 90.0 s, **30.0x**" in text and "10x (30x)" in text
     assert "| 5000 | solved | 2.00 | 0.0% | 2.0x |" in text
     worse = {**kept, "5k | ours, tokens only | 200": asdict(row(page, 3, 0.09))}  # type: ignore[call-overload]
-    path.write_text(json.dumps({"machine": "m", "factors": {"local": 1.5}, "fitted_on": 10, "rows": worse}))
+    path.write_text(
+        json.dumps({"machine": "m", "clock": "wall", "factors": {"local": 1.5}, "fitted_on": 10, "rows": worse})
+    )
     assert "(ours is not)" in page.front_section(path)
