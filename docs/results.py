@@ -5,7 +5,8 @@ Each section stands on a JSON file in docs/ and is left out where that is not th
     surrogate evaluate DATA --measure ranking --out docs/ranking.json
     surrogate evaluate DATA --measure horizon --out docs/horizon.json
     surrogate evaluate DATA --model MODEL --left-out-family NAME --family NAME --out docs/left_out.json
-    python -m surrogate.training.rival_table (docs/rivals.json), make front (docs/front.json), docs/ablations.json.
+    python -m surrogate.training.rival_table (docs/rivals.json), make front (docs/front.json), docs/coarse.py
+    (docs/coarse.json), docs/fine_tuning.py (docs/fine_tuning.json), make ablations (docs/ablations.json).
 What is to be said of a section by hand stands under the same heading in docs/results_verdicts.md.
 """
 
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from ablations_page import ablations_section
+from coarse_page import coarse_section
 from front_page import front_section
 from results_bars import accuracy_bars, bars_table, equal_time, horizon_bars, percent, ranking_bars
 
@@ -82,6 +85,8 @@ def sections(folder: Path) -> Iterator[Section]:
     others: tuple[tuple[str, str, Callable[[Path], str]], ...] = (
         ("Competitors that learn", "rivals.json", rivals_section),
         ("Accuracy against time", "front.json", front_section),
+        ("Large parts from a coarse anchor", "coarse.json", coarse_section),
+        ("Fine-tuning on a new family", "fine_tuning.json", fine_tuning_section),
         ("JEPA on trial", "ablations.json", ablations_section),
     )
     for title, name, section in others:
@@ -214,15 +219,21 @@ def rivals_section(path: Path) -> str:
     return "\n".join([*lines, "", *inputs])
 
 
-def ablations_section(path: Path) -> str:
-    """Tables of the ablations, from docs/ablations.json: a list of tables, each a title, a head, rows and words."""
-    tables = json.loads(path.read_text())["tables"]
-    parts = []
-    for table in tables:
-        lines = ["| " + " | ".join(table["head"]) + " |", "| --- |" + " --- |" * (len(table["head"]) - 1)]
-        lines += ["| " + " | ".join(map(str, row)) + " |" for row in table["rows"]]
-        parts += [f"### {table['title']}", *([table["words"]] if table.get("words") else []), "\n".join(lines)]
-    return "\n\n".join(parts)
+def fine_tuning_section(path: Path) -> str:
+    """What a few parts of a new family buy, from docs/fine_tuning.json."""
+    held = json.loads(path.read_text())
+    protocol, base, tuned = held["protocol"], held["base"], held["tuned"]
+    lines = [
+        f"Trained for {protocol['base_steps']} steps without any *{protocol['family']}*, then for "
+        f"{protocol['own_steps']} steps on {protocol['own_parts']} parts of it; errors on its {held['test_parts']} "
+        "test parts, per cent. Rows of the anchor tell what both start from.\n",
+        "| error | before | after | after over before |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, before in base.items():
+        ratio = f"{tuned[name] / before:.2f}" if before else ""
+        lines.append(f"| {name.replace('_', ' ')} | {100 * before:.2f} | {100 * tuned[name]:.2f} | {ratio} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -95,19 +95,20 @@ def test_a_section_appears_with_its_figures_and_what_is_said_of_it(results: Modu
     save_evaluation(evaluated(), tmp_path / "evaluation.json")
     horizon = Horizon(1, (20, 60), {MODEL: {metric: [(0.1, 0.12)] for metric in FAR}})
     save_json(horizon.as_json(), tmp_path / "horizon.json")
-    tables = {"tables": [{"title": "labels", "head": ["share", "error"], "rows": [["10 %", 0.3]], "words": "Few."}]}
-    (tmp_path / "ablations.json").write_text(json.dumps(tables))
+    tuned = {"base": {"peak_median": 0.2}, "tuned": {"peak_median": 0.1}, "test_parts": 4}
+    protocol = {"base_steps": 8, "own_steps": 4, "family": "flat", "own_parts": 2}
+    (tmp_path / "fine_tuning.json").write_text(json.dumps({**tuned, "protocol": protocol}))
     (tmp_path / "results_verdicts.md").write_text("# head\n\n## Bars\n\nAll is well.\n\n## Later\n\nNot yet.\n")
     page = results.page(tmp_path)
     titles = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert titles == [
         "Bars", "Every method on the test parts", "By family", "The five worst parts",
         "Whether it says when it is wrong", "Ranking the variants of a family",
-        "Beyond the horizon of training", "JEPA on trial", "Later",
+        "Beyond the horizon of training", "Fine-tuning on a new family", "Later",
     ]  # fmt: skip
     assert "## Bars\n\nAll is well.\n\nMedian / 90th percentile." in page
     assert "silently so, with neither a wide interval nor a domain flag, in 100.0%" in page
-    assert "### labels\n\nFew.\n\n| share | error |\n| --- | --- |\n| 10 % | 0.3 |" in page
+    assert "| peak median | 20.00 | 10.00 | 0.50 |" in page
     # Every row of a table has as many cells as its head.
     for block in page.split("\n\n"):
         assert len({line.count("|") for line in block.splitlines() if line.startswith("|")}) <= 1

@@ -15,7 +15,7 @@ from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.problem import Problem
 from surrogate.serving import service
 from surrogate.serving.answer import elastic_steps
-from surrogate.serving.calibration import BIN_EDGES, STEP_SCALARS, TOTALS, Calibration
+from surrogate.serving.calibration import STEP_SCALARS, TOTALS, Calibration
 from surrogate.training import evaluation as running
 from surrogate.training.baselines import stored_truth
 from surrogate.training.evaluation import chosen_methods, evaluate
@@ -42,10 +42,7 @@ from surrogate.training.part_evaluation import (
 from tests.model.parts import lively_model, save_model
 from tests.training.wedges import HISTORIES, PARTS, STEPS
 
-WIDE = Calibration(
-    {name: (3.0,) * (len(BIN_EDGES) + 1) for name in (*STEP_SCALARS, *TOTALS)},
-    {name: (3.0,) * (len(BIN_EDGES) + 1) for name in STEP_SCALARS},
-)
+WIDE = Calibration((0.1,), dict.fromkeys((*STEP_SCALARS, *TOTALS), (3.0, 3.0)), dict.fromkeys(STEP_SCALARS, (3.0, 3.0)))
 
 
 def part(
