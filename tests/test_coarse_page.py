@@ -51,7 +51,10 @@ def _size(points: int, seconds: float, memory: float) -> dict[str, object]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("ours", "said"), [(0.1, "of 0.5 is met"), (0.3, "of 0.5 is missed for elastic stress")])
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [(0.1, "of 0.5 is met by the errors, but not at equal time"), (0.3, "of 0.5 is missed for elastic stress")],
+)
 def test_the_bar_is_held_against_the_fem_of_the_coarse_mesh(
     page: ModuleType, tmp_path: Path, ours: float, said: str
 ) -> None:
