@@ -77,6 +77,9 @@ def chosen_points(
 
 def integrate_few_modes(problem: ReducedProblem, factors: FloatArray, count: int) -> Integrated:
     """Integrate in the span of the first modes alone; the coordinates of the others are zero [H, T, J]."""
+    if not count:
+        shape = factors.shape[:2]
+        return Integrated(np.zeros((*shape, problem.mode_strain.shape[2])), np.ones(shape, dtype=bool))
     few = ReducedProblem(problem.case_strain, problem.mode_strain[..., :count], problem.weight, problem.material)
     found = integrate(few, factors)
     rest = problem.mode_strain.shape[2] - count
