@@ -24,7 +24,7 @@ def test_methods_are_held_against_the_solver_at_both_horizons(
     campaign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("local anchor", "reduced anchor + 2")
-    monkeypatch.setattr("surrogate.training.drawn_truth._RANGES", SamplingRange(quantile=0.98, peak_level=(1.2, 1.3)))
+    monkeypatch.setattr("surrogate.training.drawn_truth._RANGES", SamplingRange(peak_level=(1.8, 2.0), bulk_level=1.4))
     found = far(None, campaign, limit=1, methods=names, truth=tmp_path, steps=STEPS)
     assert found.parts == 1 and found.steps == (STEPS, 3 * STEPS)
     assert list(found.errors) == ["local anchor", "reduced anchor + 2 enrichments"]
