@@ -198,12 +198,20 @@ def test_untrained_the_heads_repeat_the_anchor() -> None:
         torch.testing.assert_close(scalars.permanent_set, FEATURES[..., 2])
 
 
-def test_the_heads_change_no_plastic_strain_that_the_last_round_did_not_change() -> None:
+def test_the_heads_change_nothing_that_the_last_round_did_not_change() -> None:
     model, sure = lively_model(seed=5, spread=1.0), ACTIONS.clone()
     sure[..., TREND_FEATURE] = 0.0
-    found = heads_read(model, sure, FEATURES).plastic
-    torch.testing.assert_close(found, torch.expm1(sure[..., 5]), rtol=1e-5, atol=1e-6)
-    assert (heads_read(model, ACTIONS, FEATURES).plastic - found).abs().max() > 0.05
+    found = heads_read(model, sure, FEATURES)
+    torch.testing.assert_close(found.plastic, torch.expm1(sure[..., 5]), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found.displacement, FEATURES[..., 0])
+    torch.testing.assert_close(found.permanent_set, FEATURES[..., 2])
+    doubting = heads_read(model, ACTIONS, FEATURES)
+    for name in ("plastic", "displacement", "permanent_set"):
+        assert (getattr(doubting, name) - getattr(found, name)).abs().max() > 0.01, name
+
+
+def test_the_stress_that_is_read_is_the_anchors_whatever_the_weights() -> None:
+    assert torch.equal(heads_read(lively_model(seed=5, spread=1.0), ACTIONS, FEATURES).von_mises, ACTIONS[..., 1])
 
 
 def test_plastic_strain_and_permanent_set_that_are_read_are_never_negative_nor_made_of_nothing() -> None:

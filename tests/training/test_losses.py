@@ -83,13 +83,14 @@ def _truth() -> TokenTruth:
     return TokenTruth(random(*regions).abs(), random(*regions).abs(), random(*part).abs(), random(*part).abs())
 
 
-def test_token_scalars_vanish_at_the_truth_and_each_of_them_counts() -> None:
+def test_token_scalars_vanish_at_the_truth_and_each_that_is_learned_counts() -> None:
     truth = _truth()
     right = TokenScalars(truth.plastic, truth.von_mises, truth.displacement, truth.permanent_set)
     assert token_scalars(right, truth) == 0
     for field in fields(TokenScalars):
         wrong = replace(right, **{field.name: getattr(right, field.name) + 0.1})
-        assert token_scalars(wrong, truth) > 1e-2, field.name
+        # The von Mises stress is the anchor's own, so that there is nothing to teach.
+        assert (token_scalars(wrong, truth) > 1e-2) == (field.name != "von_mises"), field.name
 
 
 def test_a_permanent_set_counts_by_its_share_until_it_is_next_to_nothing() -> None:
