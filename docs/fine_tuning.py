@@ -16,7 +16,7 @@ import torch
 from surrogate.data.dataset import open_dataset
 from surrogate.model.checkpoint import load_checkpoint
 from surrogate.model.jepa import GraphJepa
-from surrogate.training.config import FINE_TUNING_RATE, TrainingConfig
+from surrogate.training.config import TrainingConfig
 from surrogate.training.sample_store import SampleStore
 from surrogate.training.trainer import train
 from surrogate.training.validation import validate
@@ -34,6 +34,7 @@ class Protocol:
         own_parts: of it that the second run trains and validates on.
         base_steps: of the first run.
         own_steps: of the second run.
+        own_rate: peak learning rate of the second run.
         batch_parts: parts a step, of both.
         batch_histories: histories of each part a step, of both.
     """
@@ -42,6 +43,7 @@ class Protocol:
     own_parts: int = PARTS
     base_steps: int = 400
     own_steps: int = 150
+    own_rate: float = 5e-4
     batch_parts: int = 2
     batch_histories: int = 1
 
@@ -70,7 +72,7 @@ def run_and_measure(campaign: Path, work: Path, protocol: Protocol) -> dict[str,
     based = time.process_time()
     own = replace(
         common, data=own_campaign(campaign, work / "own", protocol), out=work / "tuned", start=work / "base" / "model",
-        left_out_family=None, steps=protocol.own_steps, learning_rate=FINE_TUNING_RATE,
+        left_out_family=None, steps=protocol.own_steps, learning_rate=protocol.own_rate,
     )  # fmt: skip
     train(own, _line)
     tuned = time.process_time()

@@ -77,7 +77,7 @@ def train(
     ] = None,
     batch_parts: Annotated[int, typer.Option(min=1, help="Parts a step.")] = 4,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak of the schedule. Default: 1.5e-3, with --from 5e-4.")
+        float | None, typer.Option(help="Peak of the schedule. Default: 1.5e-3, with --from 2e-4.")
     ] = None,
     left_out_family: Annotated[str | None, typer.Option(help="Component family kept for the test.")] = None,
     label_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the training parts used.")] = 1.0,
