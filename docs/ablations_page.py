@@ -69,6 +69,7 @@ NOTES = {
     "Stop-gradient": "With the local anchor and all labels.",
     "Inverse dynamics": "With the local anchor and all labels.",
     "Number of tokens": "With the local anchor and all labels; fewer tokens are the first ones placed.",
+    "What labels are worth": "By the scalars alone; the arm has a tenth of the labelled parts.",
     "What could make it help": "With the local anchor, against the scalars alone.",
 }
 MONITORS = {
@@ -91,6 +92,7 @@ def ablations_section(path: Path) -> str:
         parts += ["\n".join(_table(own, held["scalars"])), f"**Verdict.** {verdict(own, held['scalars'])}"]
         if ablation in ("Latent prediction", "Collapse control", "Stop-gradient"):
             parts.append("\n".join(_monitors(own)))
+    parts += held.get("notes", [])
     if held["cut"]:
         parts.append("Not run for want of time: " + "; ".join(held["cut"]) + ".")
     return "\n\n".join(parts)
@@ -151,6 +153,7 @@ def verdict(rows: Sequence[Row], scalars: Sequence[str]) -> str:
     whole = [row for row in rows if len(row["seeds"]) >= SEEDS]
     if not whole:
         return "Fewer than three seeds were run: a hint at most."
+    few = " Rows of fewer than three seeds are not judged." if len(whole) < len(rows) else ""
     sentences = []
     for scalar in scalars:
         named = {word: [] for word in ("better", "worse", "")}  # type: dict[str, list[str]]
@@ -159,10 +162,12 @@ def verdict(rows: Sequence[Row], scalars: Sequence[str]) -> str:
             for key in keys:
                 step = f" (step {key.split(' ', 1)[0]})" if len(keys) > 1 else ""
                 named[judged(row, key)].append(row["name"] + step)
+        if not any(named.values()):
+            continue
         texts = [f"{word} for {_listed(found)}" for word, found in named.items() if word and found]
         rest = "no clear difference" if not texts else "otherwise no clear difference"
         sentences.append(f"{scalar[0].upper()}{scalar[1:]}: {', '.join([*texts, *([rest] if named[''] else [])])}.")
-    return " ".join(sentences)
+    return " ".join(sentences) + few
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ WHOLE, SHORT = 20, 7
 # Every second training part is used. Parts of the shares of the labels: a tenth of 797 and so on, all of them as 0.
 _EVERY = 2
 SHARES = {"10 %": 80, "25 %": 199, "50 %": 398, "100 %": 0}
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _label_comparisons(base: TokenRun) -> Iterable[Comparison]:
             yield Comparison(PREDICTION, f"{anchor}, {share}", own, alone, turn)
             if share in ("10 %", "25 %"):
                 semi = replace(own, latent="all")
-                yield Comparison(SEMI, f"{anchor}, {share}", semi, alone, turn if anchor == "local" else 2)
+                yield Comparison(SEMI, f"{anchor}, {share}", semi, alone, 2 - (turn == 0))
 
 
 def _rollout_comparisons(base: TokenRun) -> Iterable[Comparison]:
@@ -115,7 +115,9 @@ def _rollout_comparisons(base: TokenRun) -> Iterable[Comparison]:
 def _attempts(local: TokenRun) -> list[Comparison]:
     few = replace(local, latent="none", parts=50)
     tenth = replace(few, parts=SHARES["10 %"])
+    every = replace(few, parts=0)
     return [
+        Comparison(ATTEMPTS, "a tenth of the weight, 100 %", replace(every, latent="labelled", weight=0.1), every),
         Comparison(ATTEMPTS, "fewer labels: 50 parts, latent terms on these", replace(few, latent="labelled"), few),
         Comparison(ATTEMPTS, "fewer labels: 50 parts, latent terms on all", replace(few, latent="all"), few),
         Comparison(ATTEMPTS, "50 parts, dynamics learnt first on all", replace(few, first="dynamics"), few),

@@ -48,6 +48,7 @@ class TokenRun:
         horizon: train on so many single steps; 0 for whole histories in `stride` steps at once.
         first: what the weights learn before the labels: "masked" geometry, or "dynamics" (latent terms, all parts).
         one_step_only: the latent term leaves the rollout alone.
+        weight: of all latent terms together, over that of the settings.
         tokens: M.
         stride: load steps of one action.
         steps: optimiser steps.
@@ -64,6 +65,7 @@ class TokenRun:
     horizon: int = 0
     first: Literal["", "masked", "dynamics"] = ""
     one_step_only: bool = False
+    weight: float = 1.0
     tokens: int = 24
     stride: int = 4
     steps: int = 150
@@ -235,16 +237,14 @@ class TokenJepa(nn.Module):
             return read
         known = geometry.tokens[:, None].expand_as(tokens)
         out = self.core.heads.token(torch.cat([tokens, known, actions], dim=-1))
-        more = torch.expm1(softplus(out[..., 1] - 3).clamp(max=8))
+        more = torch.expm1(softplus(out[..., 1] - 5).clamp(max=8))
         plastic = torch.exp(out[..., 0].clamp(-4, 4)) * torch.expm1(actions[..., PLASTIC]) + more
         pooled = torch.cat([tokens.mean(dim=2), tokens.amax(dim=2), displacement], dim=-1)
         change, ratio = self.core.heads.part(pooled).unbind(-1)
-        return TokenScalars(
-            plastic,
-            actions[..., STRESS] + out[..., 2],
-            displacement[..., 0] + change,
-            0.05 * torch.exp(ratio.clamp(-6, 6)),
-        )
+        # Nothing stays where nothing yields, so the head need not learn the many zeros; bounded, never without slope.
+        top = plastic.amax(dim=-1)
+        permanent = top / (top + 0.05) * 0.05 * torch.exp(4 * torch.tanh(ratio / 4))
+        return TokenScalars(plastic, actions[..., STRESS] + out[..., 2], displacement[..., 0] + change, permanent)
 
 
 def latents(model: TokenJepa, batch: TokenBatch, geometry: Geometry) -> tuple[Tensor, Tensor]:

@@ -168,7 +168,7 @@ class TokenTraining:
             pooled = encoded.mean(dim=3).flatten(0, 2)
             statistic = sketched_isotropy(pooled, torch.randn(pooled.shape[1], 64))
             loss = loss + settings.sigreg_weight * statistic
-        return loss
+        return run.weight * loss
 
 
 @dataclass(frozen=True)
