@@ -18,7 +18,7 @@ from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import PlasticState, elastic_stress
 
 # Equivalent plastic strain, in yield strains, from which a point counts as yielded: the network never says zero.
-YIELDED = 0.02
+YIELDED = 0.003
 # Numbers of one component of all points and states that are equilibrated together.
 _CHUNK = 400_000
 # States in which the points that move most are looked for.
