@@ -80,8 +80,8 @@ def _anchor_comparisons(base: TokenRun) -> Iterable[Comparison]:
     for anchor in (each for each in weak if each != "local"):
         own = replace(base, anchor=anchor)
         yield Comparison(PREDICTION, f"{anchor}, 100 %", own, replace(own, latent="none"))
-    for anchor in weak:
-        yield Comparison(ANCHOR, f"{anchor} against reduced", replace(alone, anchor=anchor), alone)
+    for weaker in weak:
+        yield Comparison(ANCHOR, f"{weaker} against reduced", replace(alone, anchor=weaker), alone)
 
 
 def _masked_comparisons(alone: TokenRun) -> Iterable[Comparison]:

@@ -201,7 +201,9 @@ def train_tokens(run: TokenRun, settings: TokenSettings, training: TokenTable, v
     seen = source(validation, training, run)
     whole = validation.actions.shape[1]
     judged = (run.horizon, whole) if run.horizon else (0,)
-    errors, anchor, histories = {}, {}, {}
+    errors: dict[str, tuple[float, float]] = {}
+    anchor: dict[str, tuple[float, float]] = {}
+    histories: dict[str, int] = {}
     for steps in judged:
         found = _judged(state.average, seen, steps)
         name = str(steps or whole)
@@ -221,7 +223,7 @@ def _judged(model: TokenJepa, seen: TokenSource, steps: int) -> tuple[dict[str, 
     rows = torch.arange(0, len(seen.table.part), _JUDGED)
     mine: dict[str, list[Tensor]] = {name: [] for name in SCALARS}
     bare: dict[str, list[Tensor]] = {name: [] for name in SCALARS}
-    for some in rows.split(64):
+    for some in torch.split(rows, 64):
         batch = seen.batch(some, 1, steps)
         geometry = model.geometry(batch.geometry, batch.distance)
         rolled = model.roll(batch.actions, geometry, seen.run.rollout)
@@ -260,8 +262,8 @@ def _monitored(model: TokenJepa, seen: TokenSource, parts: int = 32) -> Collapse
     geometry = model.geometry(batch.geometry, batch.distance)
     encoded, before = latents(model, batch, geometry)
     rolled = model.roll(batch.actions, geometry, seen.run.rollout)
-    both = [
+    one_step, shuffled = (
         model.core.predictor(before.flatten(1, 2), actions.flatten(1, 2), geometry).view_as(encoded)
         for actions in (batch.actions, batch.actions.roll(1, dims=1))
-    ]
-    return monitor(model.core.state.virgin(geometry)[:, None], encoded, *both, rolled)
+    )
+    return monitor(model.core.state.virgin(geometry)[:, None], encoded, one_step, shuffled, rolled)
