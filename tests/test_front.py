@@ -171,7 +171,10 @@ def test_the_fastest_as_accurate_is_classical_and_within_both_errors(page: Modul
     assert page.fastest(rows, 0.001) is None
     rows["reduced, 1 enrichments"] = row(page, 0.5, 0.04)
     assert page.fastest(rows, 0.08) == "median only"
-    assert page.fastest(rows, 0.08, reduced=True) == "reduced, 1 enrichments"
+    assert page.fastest(rows, 0.08, left_out=page.ALL) == "reduced, 1 enrichments"
+    rows["jump, 3 passes"] = row(page, 2, 0.05)
+    assert page.fastest(rows, 0.08) == "jump, 3 passes"
+    assert page.fastest(rows, 0.08, left_out=page.EVERY_STEP) == "median only"
 
 
 def test_the_section_states_speed_up_bar_and_what_misses_it(page: ModuleType, tmp_path: Path) -> None:
