@@ -244,7 +244,7 @@ class TokenJepa(nn.Module):
         # Nothing stays where nothing yields, so the head need not learn the many zeros; bounded, never without slope.
         top = plastic.amax(dim=-1)
         permanent = top / (top + 0.05) * 0.05 * torch.exp(4 * torch.tanh(ratio / 4))
-        return TokenScalars(plastic, actions[..., STRESS] + out[..., 2], displacement[..., 0] + change, permanent)
+        return TokenScalars(plastic, actions[..., STRESS], displacement[..., 0] + change, permanent)
 
 
 def latents(model: TokenJepa, batch: TokenBatch, geometry: Geometry) -> tuple[Tensor, Tensor]:
