@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def test_there_is_the_tutorial() -> None:
-    assert "01_from_step_to_margin.ipynb" in [path.name for path in NOTEBOOKS]
+def test_the_tutorials_are_there() -> None:
+    assert {"01_from_step_to_margin.ipynb", "02_train_your_own.ipynb"} <= {path.name for path in NOTEBOOKS}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
