@@ -26,25 +26,14 @@ from surrogate.physics.reduced import ReducedSettings, reduced_anchor
 from surrogate.training.baselines import equilibrated_history
 from surrogate.training.meshgraphnet import MeshGraphNet, rollout
 from surrogate.training.notch_rules import NOTCH_RULES, notch_history
+from surrogate.training.part_evaluation import PLASTIC_SHARE
 from surrogate.training.rival_data import HALVE_SHEAR, RivalPart, prepare_rival
 from surrogate.training.rival_decoder import PlasticRead
 from surrogate.training.rival_scalars import SCALARS, ScalarRivals, predicted_scalars, true_scalars
 from surrogate.training.transolver import Transolver
 
-METRICS = (
-    "plastic strain, peak",
-    "plastic strain, last",
-    "stress, peak",
-    "stress, last",
-    "residual stress",
-    "displacement, peak",
-    "peak von Mises",
-    "99.9 % von Mises",
-    "peak plastic strain",
-    "permanent set",
-)
-# As in the world model's evaluation: what counts as yielding, and the least permanent set that is compared.
-PLASTIC_SHARE, SET_FLOOR = 0.05, 0.005
+# As in the world model's evaluation: the least permanent set that is compared.
+SET_FLOOR = 0.005
 # The networks never say zero; less than this, in yield strains, counts as none, as for the world model.
 _YIELDED = 0.02
 REDUCED = (0, 1)

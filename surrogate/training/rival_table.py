@@ -26,13 +26,8 @@ from surrogate.physics.tet_element import gradients_and_volumes
 from surrogate.training.baselines import fitted_factor
 from surrogate.training.meshgraphnet import MeshGraphNet
 from surrogate.training.notch_rules import NOTCH_RULES, notch_history
-from surrogate.training.rival_evaluation import (
-    METRICS,
-    PLASTIC_SHARE,
-    Factors,
-    RivalErrors,
-    evaluate_rivals,
-)
+from surrogate.training.part_evaluation import METRICS, PLASTIC_SHARE
+from surrogate.training.rival_evaluation import Factors, RivalErrors, evaluate_rivals
 from surrogate.training.rival_scalars import (
     ANCHORED,
     LOADS,

@@ -10,7 +10,8 @@ from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.error_norms import history_difference
 from surrogate.training.baselines import local_anchor, reduced_histories, stored_truth
 from surrogate.training.notch_rules import NOTCH_RULES
-from surrogate.training.rival_evaluation import METRICS, PLASTIC_SHARE, Factors, evaluate_rivals
+from surrogate.training.part_evaluation import METRICS, PLASTIC_SHARE
+from surrogate.training.rival_evaluation import Factors, evaluate_rivals
 from surrogate.training.rival_scalars import ANCHORED, LOADS, MEAN, SCALARS, true_scalars
 from surrogate.training.rival_table import Strides, fit_factors, make_table, subset, summary, table_text
 from surrogate.training.rival_training import RIVALS, RivalConfig, train_rival
