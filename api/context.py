@@ -1,4 +1,4 @@
-"""What the endpoints and the jobs of one process share."""
+"""What the endpoints of one process share."""
 
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -6,11 +6,11 @@ from typing import Annotated, cast
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
-from api.batching import MicroBatcher
+from api.blobs import Blobs
 from api.downloads import Downloads
-from api.jobs import JobEngine
+from api.jobs import JobQueue
+from api.records import Records
 from api.settings import Settings
-from api.storage import Blobs, Records
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,7 @@ class Context:
         settings: as the operator chose.
         records: the tables.
         blobs: the files.
-        batcher: the one model instance.
-        engine: the jobs.
+        queue: takes jobs for the workers.
         downloads: files made of results.
         download_threads: bounds the requests that wait for a file in a thread, so that they leave threads to others.
     """
@@ -30,8 +29,7 @@ class Context:
     settings: Settings
     records: Records
     blobs: Blobs
-    batcher: MicroBatcher
-    engine: JobEngine
+    queue: JobQueue
     downloads: Downloads
     download_threads: CapacityLimiter
 

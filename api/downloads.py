@@ -11,9 +11,12 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from api import blobs as keys
+from api.blobs import Blobs
 from api.errors import ConflictError
+from api.records import Records
 from api.schemas import PictureField, PredictionRequest
-from api.storage import Blobs, PredictionRow, Records
+from api.tables import PredictionRow
 from surrogate import (
     Fields,
     InputError,
@@ -55,7 +58,7 @@ class Downloads:
 
     def summary(self, row: PredictionRow) -> Summary:
         """The answer in numbers."""
-        return Summary.model_validate_json((self.blobs.of_prediction(row.id) / "summary.json").read_bytes())
+        return Summary.model_validate_json(self.blobs.path(f"{keys.of_prediction(row.id)}/summary.json").read_bytes())
 
     def vtu(self, row: PredictionRow, *, history: str | None, step: int | None) -> Path:
         """One step as a VTU file for ParaView."""
@@ -108,24 +111,25 @@ class Downloads:
         return self._made(row, "verified-report.html" if verified else "report.html", make)
 
     def _made(self, row: PredictionRow, name: str, make: Callable[[Path], Path]) -> Path:
-        kept = self.blobs.of_prediction(row.id) / "made" / name
-        if kept.exists():
-            return kept
+        key = f"{keys.of_prediction(row.id)}/made/{name}"
+        if self.blobs.exists(key):
+            return self.blobs.path(key)
         with self.turns, self.blobs.scratch() as scratch:
             # Another request may have made it while this one waited for its turn.
-            return kept if kept.exists() else self.blobs.keep(make(scratch), kept)
+            return self.blobs.path(key) if self.blobs.exists(key) else self.blobs.keep(make(scratch), key)
 
     def _answer(self, row: PredictionRow, history: str | None = None) -> tuple[Problem, Fields]:
         """The problem and its answer, all of it or one history."""
-        path = self.blobs.of_prediction(row.id) / "fields.npz"
-        if not path.exists():
+        key = f"{keys.of_prediction(row.id)}/fields.npz"
+        if not self.blobs.exists(key):
             raise ConflictError(
                 f"prediction {row.id} kept no fields because its outputs were empty; predict again with outputs "
                 '["fields"]'
             )
         request = PredictionRequest.model_validate_json(row.request)
-        mesh = load_mesh(self.blobs.of_mesh(row.mesh_id) / "mesh.npz")
+        mesh = load_mesh(self.blobs.path(f"{keys.of_mesh(row.mesh_id)}/mesh.npz"))
         problem = build_problem(request.problem(), mesh, name=row.name)
+        path = self.blobs.path(key)
         if history is None:
             return problem, load_fields(path)
         known = [entry for entry in problem.load_histories if entry.name == history]

@@ -1,7 +1,8 @@
-"""Jobs that survive the process: a small interface, and DBOS behind it.
+"""Jobs that survive the process: two small interfaces, and DBOS behind them.
 
-A job is a kind, the id of a row and a run; what it does is a handler that was given at the start. Jobs run at
-least once: a job that was running when its process died runs again when a process of the same worker id starts.
+The HTTP process has a queue and submits; workers have an engine and run. A job is a kind, the id of a row and a run;
+what it does is a handler that the worker was given at the start. Jobs run at least once: a job whose worker died runs
+again, in the worker that takes its place or in another.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import structlog
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, DBOSClient, EnqueueOptions, SetWorkflowID
 
 JobKind = Literal["mesh", "predict", "solve"]
 Handler = Callable[[str], None]
@@ -42,20 +43,59 @@ class Job:
         return f"{self.kind}:{self.row_id}:{self.run}"
 
 
-class JobEngine(Protocol):
-    """Runs jobs in the background and takes them up again after a crash."""
-
-    def start(self) -> None:
-        """Begins to work, the jobs that a crash interrupted included."""
+class JobQueue(Protocol):
+    """Takes jobs for the workers."""
 
     def submit(self, job: Job) -> None:
         """Runs a job once, however often it is submitted; returns when the job is stored."""
 
     def is_over(self, job: Job) -> bool:
-        """Whether the engine will not run this job any more."""
+        """Whether no worker will run this job any more."""
+
+
+class JobEngine(JobQueue, Protocol):
+    """Runs jobs in the background and takes them up again after a crash."""
+
+    def start(self) -> None:
+        """Begins to work, the jobs that a crash interrupted included."""
+
+    def recover(self, worker_ids: list[str]) -> int:
+        """Puts the running jobs of dead workers back into their queues; how many there were."""
 
     def stop(self) -> None:
         """Takes no more jobs; those that are running are taken up again at the next start."""
+
+
+class DbosQueue:
+    """Submits jobs to the DBOS workers of a database; runs none.
+
+    Args:
+        database_url: of DBOS's own tables, which a worker makes when it first starts.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._client = DBOSClient(
+            system_database_url=database_url, application_name="surrogate", lazy=True, retry_connection_errors=False
+        )
+
+    def submit(self, job: Job) -> None:
+        """Runs a job once, however often it is submitted; returns when the job is stored."""
+        options: EnqueueOptions = {
+            "workflow_name": "run_job",
+            "queue_name": job.kind,
+            "workflow_id": job.id,
+            "app_version": APPLICATION_VERSION,
+        }
+        self._client.enqueue(options, job.kind, job.row_id)
+
+    def is_over(self, job: Job) -> bool:
+        """Whether no worker will run this job any more."""
+        found = self._client.list_workflows(workflow_ids=[job.id], load_input=False, load_output=False)
+        return bool(found) and found[0].status not in ("PENDING", "ENQUEUED", "DELAYED")
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._client.destroy()
 
 
 class DbosEngine:
@@ -109,9 +149,13 @@ class DbosEngine:
             DBOS.enqueue_workflow(job.kind, run_job, job.kind, job.row_id)
 
     def is_over(self, job: Job) -> bool:
-        """Whether the engine will not run this job any more."""
+        """Whether no worker will run this job any more."""
         status = DBOS.get_workflow_status(job.id)
         return status is not None and status.status not in ("PENDING", "ENQUEUED", "DELAYED")
+
+    def recover(self, worker_ids: list[str]) -> int:
+        """Puts the running jobs of dead workers back into their queues; how many there were."""
+        return len(DBOS._recover_pending_workflows(worker_ids))
 
     def stop(self) -> None:
         """Takes no more jobs; those that are running are taken up again at the next start."""

@@ -20,7 +20,11 @@ class Settings(BaseSettings):
         database_url: SQLAlchemy URL of the service's own tables; default SQLite in the data directory.
         jobs_database_url: URL of the job engine's tables; default SQLite in the data directory, or `database_url`
             where that is Postgres.
-        worker_id: stable name of this process; after a crash a process of the same name takes its jobs up again.
+        worker_id: stable name of this process; after a crash a worker of the same name takes its jobs up again. The
+            workers that `surrogate serve` starts are called after it, with a number.
+        workers: worker processes that `surrogate serve` starts and keeps alive; 0 where they run elsewhere. SQLite
+            serves one.
+        supervised: set for the workers that `surrogate serve` starts: they end with it.
         device: torch device of the model: auto, cpu, cuda, cuda:1, …
         model: name of the model that answers where a request names none; None takes the registry's default.
         max_upload_bytes: largest request body, bytes.
@@ -45,7 +49,9 @@ class Settings(BaseSettings):
     data_directory: Path = Path("~/.local/share/surrogate")
     database_url: str | None = None
     jobs_database_url: str | None = None
-    worker_id: str = Field(default="worker-0", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    worker_id: str = Field(default="service", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    workers: int = Field(default=1, ge=0, le=64)
+    supervised: bool = False
     device: str = "auto"
     model: str | None = None
     max_upload_bytes: PositiveInt = 128 * 2**20
@@ -83,5 +89,5 @@ class Settings(BaseSettings):
 
     @property
     def single_process(self) -> bool:
-        """Whether a database is SQLite, which only one process may use."""
+        """Whether a database is SQLite, which only one worker may use."""
         return self.metadata_url.startswith("sqlite") or self.jobs_url.startswith("sqlite")

@@ -46,6 +46,12 @@ def configure_logs(settings: Settings) -> None:
     )
 
 
+def request_id() -> str | None:
+    """The id of the request that is being answered."""
+    found = structlog.contextvars.get_contextvars().get("request_id")
+    return found if isinstance(found, str) else None
+
+
 class BodyTooLarge(HTTPException):
     """The request's body is over the limit."""
 
@@ -69,17 +75,17 @@ class RequestMonitor:
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        name = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         started, status = time.perf_counter(), 500
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                MutableHeaders(scope=message)["X-Request-ID"] = name
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=name):
             try:
                 await self._app(scope, self._bounded(headers, receive), answer)
             finally:

@@ -6,17 +6,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
+from api import blobs as keys
 from api.batching import ByteBudget, MicroBatcher, Progress, answer_bytes
+from api.blobs import Blobs
 from api.downloads import Downloads
 from api.errors import describe
 from api.jobs import Job
+from api.records import Records
 from api.schemas import PredictionRequest, ProblemDetails
 from api.settings import Settings
-from api.storage import Blobs, MeshRow, PredictionRow, Records, Row
+from api.tables import MeshRow, PredictionRow, Row
 from api.telemetry import JOB_SECONDS, JOBS
 from surrogate import (
     Fields,
@@ -55,14 +57,14 @@ def job_of(row: Row) -> Job:
     return Job("mesh", row.id, row.run)
 
 
-def mesh_file(blobs: Blobs, mesh_id: str) -> Path:
+def mesh_key(mesh_id: str) -> str:
     """Where the mesh of a part is kept."""
-    return blobs.of_mesh(mesh_id) / "mesh.npz"
+    return f"{keys.of_mesh(mesh_id)}/mesh.npz"
 
 
-def upload_file(blobs: Blobs, row: MeshRow) -> Path:
+def upload_key(row: MeshRow) -> str:
     """Where the uploaded file is kept; its name is ours, only the suffix is the user's."""
-    return blobs.of_mesh(row.id) / f"part{row.suffix}"
+    return f"{keys.of_mesh(row.id)}/part{row.suffix}"
 
 
 def display_name(row: MeshRow) -> str:
@@ -91,11 +93,13 @@ class Work:
     def mesh(self, mesh_id: str) -> None:
         """Meshes an uploaded part."""
         row = self.records.mesh(mesh_id)
+        structlog.contextvars.bind_contextvars(request_id=row.request_id)
         self._guard(row, "mesh", lambda: self._mesh(row))
 
     def predict(self, prediction_id: str) -> None:
         """Answers a problem with the model or by FEM."""
         row = self.records.prediction(prediction_id)
+        structlog.contextvars.bind_contextvars(request_id=row.request_id)
         self._guard(row, job_of(row).kind, lambda: self._answer(row))
 
     def _guard(self, row: Row, kind: str, work: Callable[[], dict[str, object] | None]) -> None:
@@ -132,16 +136,17 @@ class Work:
         with self.blobs.scratch() as scratch:
             # Under the user's name, for the messages to call the part so.
             part = scratch / display_name(row)
-            part.symlink_to(upload_file(self.blobs, row))
+            part.symlink_to(self.blobs.path(upload_key(row)))
             mesh = load_part(part, length_unit=row.length_unit, element_size_m=row.element_size_m)
-        save_mesh(mesh_file(self.blobs, row.id), mesh)
+            save_mesh(scratch / "mesh.npz", mesh)
+            self.blobs.keep(scratch / "mesh.npz", mesh_key(row.id))
         return mesh_facts(mesh) | {"meshing_s": round(time.perf_counter() - started, 3)}
 
     def _answer(self, row: PredictionRow) -> None:
         progress = self._progress(row)
         progress("reading the mesh", 0.0)
         request = PredictionRequest.model_validate_json(row.request)
-        mesh = load_mesh(mesh_file(self.blobs, row.mesh_id))
+        mesh = load_mesh(self.blobs.path(mesh_key(row.mesh_id)))
         problem = build_problem(request.problem(), mesh, name=row.name)
         if job_of(row).kind == "solve":
             self._keep(row, request, problem, self._solve(request, problem, progress))
@@ -163,14 +168,15 @@ class Work:
         return self.batcher.answer(problem, fidelity=request.fidelity, model=model, progress=progress)
 
     def _keep(self, row: PredictionRow, request: PredictionRequest, problem: Problem, fields: Fields) -> None:
-        directory = self.blobs.of_prediction(row.id)
+        directory = keys.of_prediction(row.id)
         summary = self._summary(row, problem, fields)
-        if request.outputs:
-            save_fields(directory / "fields.npz", fields)
         with self.blobs.scratch() as scratch:
+            if request.outputs:
+                save_fields(scratch / "fields.npz", fields)
+                self.blobs.keep(scratch / "fields.npz", f"{directory}/fields.npz")
             text = scratch / "summary.json"
             text.write_text(summary.model_dump_json(), encoding="utf-8")
-            self.blobs.keep(text, directory / "summary.json")
+            self.blobs.keep(text, f"{directory}/summary.json")
         if "vtu" in request.outputs:
             self.downloads.vtu(row, history=None, step=None)
         if "png" in request.outputs:
@@ -182,7 +188,7 @@ class Work:
         """A verification's summary is that of the prediction, with the differences to the solution."""
         if row.verifies is None:
             return summarize(problem, fields)
-        predicted = load_fields(self.blobs.of_prediction(row.verifies) / "fields.npz")
+        predicted = load_fields(self.blobs.path(f"{keys.of_prediction(row.verifies)}/fields.npz"))
         return compare_summary(problem, predicted, fields)
 
     def _progress(self, row: PredictionRow) -> Progress:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.context import ContextOf
+from api.heartbeat import SILENT_S
 from api.schemas import Health
 
 router = APIRouter(tags=["operation"])
@@ -21,11 +22,12 @@ async def alive() -> Health:
 
 @router.get("/readyz", summary="Ready", responses={503: {"model": Health}})
 def ready(context: ContextOf, response: Response) -> Health:
-    """Whether requests can be served: the database answers and the data directory can be written."""
+    """Whether requests can be served: the database answers, a worker lives and the data directory can be written."""
     checks: dict[str, str] = {}
     try:
         context.records.check()
         checks["database"] = "ok"
+        checks["workers"] = "ok" if context.records.living_workers(SILENT_S) else "none"
     except Exception as error:
         checks["database"] = type(error).__name__
     try:
@@ -33,7 +35,6 @@ def ready(context: ContextOf, response: Response) -> Health:
             checks["data_directory"] = "ok"
     except OSError as error:
         checks["data_directory"] = error.strerror or type(error).__name__
-    checks["model_thread"] = "ok" if context.batcher.alive else "ended"
     well = all(state == "ok" for state in checks.values())
     response.status_code = 200 if well else 503
     return Health(status="ok" if well else "unavailable", version=VERSION, checks=checks)

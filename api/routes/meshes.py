@@ -11,12 +11,15 @@ from fastapi import APIRouter, File, Form, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
+from api import blobs as keys
 from api.context import Context, ContextOf
 from api.errors import ConflictError, DescribedError, declared
 from api.routes.waiting import Prefer, finished, preferred_wait_s
 from api.schemas import FaceList, FaceView, MeshView, ProblemDetails
-from api.storage import UNFINISHED, MeshRow
-from api.work import job_of, mesh_file, upload_file
+from api.security import Caller, CallerOf
+from api.tables import UNFINISHED, MeshRow
+from api.telemetry import request_id
+from api.work import job_of, mesh_key, upload_key
 from surrogate import InputError, TetMesh, file_format, load_mesh
 
 router = APIRouter(prefix="/v1/meshes", tags=["meshes"])
@@ -42,9 +45,9 @@ class Upload:
     suffix: str
     digest: str
 
-    def mesh_id(self, length_unit: str | None, element_size_m: float | None) -> str:
-        """The same for the same part read in the same way."""
-        text = f"{self.digest} {self.suffix} {READER_VERSION} {length_unit} {element_size_m!r}"
+    def mesh_id(self, owner: str, length_unit: str | None, element_size_m: float | None) -> str:
+        """The same for the same part of the same owner read in the same way."""
+        text = f"{owner} {self.digest} {self.suffix} {READER_VERSION} {length_unit} {element_size_m!r}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -61,6 +64,7 @@ class Upload:
 )
 async def upload(
     context: ContextOf,
+    caller: CallerOf,
     response: Response,
     file: Annotated[UploadFile, File(description="STEP, STL, OBJ, VTU, VTK, MSH, INP, BDF or NAS, also .gz")],
     length_unit: Annotated[
@@ -74,7 +78,7 @@ async def upload(
         raise InputError(f"element_size_m = {element_size_m}: give a positive length in metres, or leave it out")
     name = PurePosixPath((file.filename or "part").replace("\\", "/")).name[:255]
     unit = (length_unit or "").strip() or None
-    row, created = await run_in_threadpool(_take_in, context, file.file, name, unit, element_size_m)
+    row, created = await run_in_threadpool(_take_in, context, caller, file.file, name, unit, element_size_m)
     wait_s = preferred_wait_s(prefer, context.settings.max_wait_s)
     patience_s = context.settings.mesh_wait_s if wait_s is None else wait_s
     row = await finished(lambda: context.records.mesh(row.id), patience_s)
@@ -89,18 +93,18 @@ async def upload(
 
 
 @router.get("/{mesh_id}", responses=declared(404), summary="A part")
-async def read(context: ContextOf, mesh_id: str, prefer: Prefer = None) -> MeshView:
+async def read(context: ContextOf, caller: CallerOf, mesh_id: str, prefer: Prefer = None) -> MeshView:
     """Status and sizes; `error` tells why a part could not be meshed."""
     wait_s = preferred_wait_s(prefer, context.settings.max_wait_s) or 0
-    return view(await finished(lambda: context.records.mesh(mesh_id), wait_s))
+    return view(await finished(lambda: context.records.mesh(mesh_id, caller.owner), wait_s))
 
 
 @router.get(
     "/{mesh_id}/faces", responses=declared(404, 409, 422), summary="The faces that loads and supports can select"
 )
-def faces(context: ContextOf, mesh_id: str) -> FaceList:
+def faces(context: ContextOf, caller: CallerOf, mesh_id: str) -> FaceList:
     """Every face with what was fitted to it: the values that selectors compare with."""
-    row = context.records.mesh(mesh_id)
+    row = context.records.mesh(mesh_id, caller.owner)
     mesh = ready_mesh(context, row)
     return FaceList(
         mesh=row.id,
@@ -127,19 +131,19 @@ def faces(context: ContextOf, mesh_id: str) -> FaceList:
     responses={200: {"content": {"application/octet-stream": {}}}, **declared(404)},
     summary="The file as it was uploaded",
 )
-def content(context: ContextOf, mesh_id: str) -> FileResponse:
+def content(context: ContextOf, caller: CallerOf, mesh_id: str) -> FileResponse:
     """Bit for bit what was uploaded."""
-    row = context.records.mesh(mesh_id)
+    row = context.records.mesh(mesh_id, caller.owner)
     # Always as a download: a part may hold markup that a browser would run.
-    return FileResponse(upload_file(context.blobs, row), media_type="application/octet-stream", filename=row.name)
+    return FileResponse(context.blobs.path(upload_key(row)), media_type="application/octet-stream", filename=row.name)
 
 
 @router.delete("/{mesh_id}", status_code=204, responses=declared(404, 409), summary="Delete a part")
-def delete(context: ContextOf, mesh_id: str) -> Response:
+def delete(context: ContextOf, caller: CallerOf, mesh_id: str) -> Response:
     """Deletes a part that no prediction needs."""
-    row = context.records.mesh(mesh_id)
+    row = context.records.mesh(mesh_id, caller.owner)
     context.records.delete(row)
-    context.blobs.delete(context.blobs.of_mesh(row.id))
+    context.blobs.delete(keys.of_mesh(row.id))
     return Response(status_code=204)
 
 
@@ -154,7 +158,7 @@ def ready_mesh(context: Context, row: MeshRow) -> TetMesh:
         raise ConflictError(f"mesh {row.id} is still {row.status}; poll {router.prefix}/{row.id} until it is ready")
     if row.status == "failed":
         raise DescribedError(ProblemDetails.model_validate(row.error))
-    return load_mesh(mesh_file(context.blobs, row.id))
+    return load_mesh(context.blobs.path(mesh_key(row.id)))
 
 
 def view(row: MeshRow) -> MeshView:
@@ -175,7 +179,7 @@ def view(row: MeshRow) -> MeshView:
 
 
 def _take_in(
-    context: Context, stream: BinaryIO, name: str, length_unit: str | None, element_size_m: float | None
+    context: Context, caller: Caller, stream: BinaryIO, name: str, length_unit: str | None, element_size_m: float | None
 ) -> tuple[MeshRow, bool]:
     """The row of a part, and whether it is new; a new one is being meshed."""
     suffix = _suffix(name)
@@ -188,20 +192,23 @@ def _take_in(
                 copy.write(chunk)
         part = Upload(path, name, suffix, digest.hexdigest())
         row = MeshRow(
-            id=part.mesh_id(length_unit, element_size_m),
+            id=part.mesh_id(caller.owner, length_unit, element_size_m),
+            owner=caller.owner,
+            request_id=request_id(),
             name=name,
             suffix=suffix,
+            upload_bytes=path.stat().st_size,
             length_unit=length_unit,
             element_size_m=element_size_m,
         )
-        context.blobs.keep(path, upload_file(context.blobs, row))
+        context.blobs.keep(path, upload_key(row))
     created = context.records.add(row)
     row = context.records.mesh(row.id)
     if row.status == "failed" and row.error is not None and int(str(row.error["status"])) >= 500:
         # Not the part's fault: it deserves another attempt.
         row = context.records.renew(row)
     if row.status == "queued":
-        context.engine.submit(job_of(row))
+        context.queue.submit(job_of(row))
     return row, created
 
 

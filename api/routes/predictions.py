@@ -9,13 +9,16 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic_core import PydanticSerializationError
 
+from api import blobs as keys
 from api.batching import answer_bytes
 from api.context import Context, ContextOf
 from api.errors import ConflictError, NotFoundError, declared
 from api.routes.meshes import ready_mesh
 from api.routes.waiting import Prefer, finished, preferred_wait_s
 from api.schemas import PredictionList, PredictionRequest, PredictionStatus, PredictionView
-from api.storage import UNFINISHED, PredictionRow
+from api.security import Caller, CallerOf
+from api.tables import UNFINISHED, PredictionRow
+from api.telemetry import request_id
 from api.work import job_of
 from surrogate import InputError, TooLargeError, build_problem, list_models
 
@@ -39,19 +42,21 @@ IdempotencyKey = Annotated[
 )
 async def create(
     context: ContextOf,
+    caller: CallerOf,
     request: PredictionRequest,
     response: Response,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> PredictionView:
     """Checks the problem against the mesh, then answers it in the background: poll the Location."""
-    row, created = await run_in_threadpool(_take_in, context, request, idempotency_key)
+    row, created = await run_in_threadpool(_take_in, context, caller, request, idempotency_key)
     return await _answered(context, row, response, prefer, f"{router.prefix}/{row.id}", 201 if created else 200)
 
 
 @router.get("", responses=declared(404, 422), summary="List predictions")
 def list_all(
     context: ContextOf,
+    caller: CallerOf,
     request: Request,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     after: Annotated[str | None, Query(max_length=100, description="id that the page follows")] = None,
@@ -59,7 +64,7 @@ def list_all(
     status: Annotated[PredictionStatus | None, Query(description="only those of this status")] = None,
 ) -> PredictionList:
     """Newest first, without summaries; `next` is the address of the following page."""
-    rows = context.records.predictions(limit + 1, after=after, mesh_id=mesh, status=status)
+    rows = context.records.predictions(limit + 1, owner=caller.owner, after=after, mesh_id=mesh, status=status)
     following = None
     if len(rows) > limit:
         query = {**request.query_params, "after": rows[limit - 1].id}
@@ -68,9 +73,11 @@ def list_all(
 
 
 @router.get("/{prediction_id}", responses=declared(404), summary="A prediction")
-async def read(context: ContextOf, prediction_id: str, response: Response, prefer: Prefer = None) -> PredictionView:
+async def read(
+    context: ContextOf, caller: CallerOf, prediction_id: str, response: Response, prefer: Prefer = None
+) -> PredictionView:
     """Status, stage and progress; the summary when done, the error when failed."""
-    row = await run_in_threadpool(context.records.prediction, prediction_id)
+    row = await run_in_threadpool(context.records.prediction, prediction_id, caller.owner)
     shown = await _answered(context, row, response, prefer, None, 200)
     response.status_code = 200
     return shown
@@ -82,9 +89,9 @@ async def read(context: ContextOf, prediction_id: str, response: Response, prefe
     responses=declared(404, 409),
     summary="Cancel a prediction",
 )
-def cancel(context: ContextOf, prediction_id: str) -> PredictionView:
+def cancel(context: ContextOf, caller: CallerOf, prediction_id: str) -> PredictionView:
     """A queued prediction ends at once, a running one at its next report of progress."""
-    return view(context.records.ask_to_cancel(prediction_id))
+    return view(context.records.ask_to_cancel(prediction_id, caller.owner))
 
 
 @router.post(
@@ -97,9 +104,11 @@ def cancel(context: ContextOf, prediction_id: str) -> PredictionView:
     },
     summary="Verify a prediction by FEM",
 )
-async def verify(context: ContextOf, prediction_id: str, response: Response, prefer: Prefer = None) -> PredictionView:
+async def verify(
+    context: ContextOf, caller: CallerOf, prediction_id: str, response: Response, prefer: Prefer = None
+) -> PredictionView:
     """Solves the same problem by FEM; the summary then has the difference of each history."""
-    row, created = await run_in_threadpool(_take_in_verification, context, prediction_id)
+    row, created = await run_in_threadpool(_take_in_verification, context, caller, prediction_id)
     location = f"{router.prefix}/{prediction_id}/verification"
     return await _answered(context, row, response, prefer, location, 201 if created else 200)
 
@@ -110,24 +119,24 @@ async def verify(context: ContextOf, prediction_id: str, response: Response, pre
     summary="The verification of a prediction",
 )
 async def verification(
-    context: ContextOf, prediction_id: str, response: Response, prefer: Prefer = None
+    context: ContextOf, caller: CallerOf, prediction_id: str, response: Response, prefer: Prefer = None
 ) -> PredictionView:
     """How far the newest verification is, and its differences when done."""
-    row = await run_in_threadpool(_verification, context, prediction_id)
+    row = await run_in_threadpool(_verification, context, caller, prediction_id)
     shown = await _answered(context, row, response, prefer, None, 200)
     response.status_code = 200
     return shown
 
 
 @router.delete("/{prediction_id}", status_code=204, responses=declared(404, 409), summary="Delete a prediction")
-def delete(context: ContextOf, prediction_id: str) -> Response:
+def delete(context: ContextOf, caller: CallerOf, prediction_id: str) -> Response:
     """Deletes a finished prediction and its files."""
-    row = context.records.prediction(prediction_id)
+    row = context.records.prediction(prediction_id, caller.owner)
     solved = context.records.verification_of(row.id)
     for each in (solved, row):
         if each is not None:
             context.records.delete(each)
-            context.blobs.delete(context.blobs.of_prediction(each.id))
+            context.blobs.delete(keys.of_prediction(each.id))
     return Response(status_code=204)
 
 
@@ -173,15 +182,17 @@ async def _answered(
     return await run_in_threadpool(view, row, context)
 
 
-def _take_in(context: Context, request: PredictionRequest, key: str | None) -> tuple[PredictionRow, bool]:
+def _take_in(
+    context: Context, caller: Caller, request: PredictionRequest, key: str | None
+) -> tuple[PredictionRow, bool]:
     """The row of a request, and whether it is new; a new one is being answered."""
     try:
         text = request.model_dump_json()
     except PydanticSerializationError:
         raise InputError("the request holds text that is not Unicode (half of a surrogate pair); remove it") from None
-    if key is not None and (earlier := context.records.prediction_of_key(key)) is not None:
+    if key is not None and (earlier := context.records.prediction_of_key(key, caller.owner)) is not None:
         return _same(earlier, text, key), False
-    mesh_row = context.records.mesh(request.mesh)
+    mesh_row = context.records.mesh(request.mesh, caller.owner)
     _check_model(request.model)
     # Selectors, material and names are tried now, so that a mistake is told at once.
     problem = build_problem(request.problem(), ready_mesh(context, mesh_row))
@@ -194,6 +205,8 @@ def _take_in(context: Context, request: PredictionRequest, key: str | None) -> t
         )
     row = PredictionRow(
         id=uuid.uuid4().hex,
+        owner=caller.owner,
+        request_id=request_id(),
         mesh_id=mesh_row.id,
         name=request.name or mesh_row.name.split(".")[0] or "part",
         request=text,
@@ -201,10 +214,10 @@ def _take_in(context: Context, request: PredictionRequest, key: str | None) -> t
         idempotency_key=key,
     )
     if not context.records.add(row):
-        earlier = context.records.prediction_of_key(key) if key is not None else None
+        earlier = context.records.prediction_of_key(key, caller.owner) if key is not None else None
         assert earlier is not None, "only an idempotency key can collide"
         return _same(earlier, text, key), False
-    context.engine.submit(job_of(row))
+    context.queue.submit(job_of(row))
     return context.records.prediction(row.id), True
 
 
@@ -221,9 +234,9 @@ def _same(earlier: PredictionRow, text: str, key: str | None) -> PredictionRow:
     return earlier
 
 
-def _take_in_verification(context: Context, prediction_id: str) -> tuple[PredictionRow, bool]:
+def _take_in_verification(context: Context, caller: Caller, prediction_id: str) -> tuple[PredictionRow, bool]:
     """The row that verifies a prediction, and whether it was started now."""
-    predicted = context.records.prediction(prediction_id)
+    predicted = context.records.prediction(prediction_id, caller.owner)
     if predicted.status != "done":
         raise ConflictError(f"prediction {predicted.id} is {predicted.status}; verify it when it is done")
     request = PredictionRequest.model_validate_json(predicted.request)
@@ -236,6 +249,8 @@ def _take_in_verification(context: Context, prediction_id: str) -> tuple[Predict
     row = PredictionRow(
         # Made of the prediction's id, so that asking twice solves once.
         id=uuid.uuid5(uuid.NAMESPACE_URL, f"{predicted.id}/verification").hex,
+        owner=caller.owner,
+        request_id=request_id(),
         mesh_id=predicted.mesh_id,
         name=predicted.name,
         request=request.model_copy(update={"fidelity": "solved"}).model_dump_json(),
@@ -247,12 +262,12 @@ def _take_in_verification(context: Context, prediction_id: str) -> tuple[Predict
     if row.status in ("failed", "cancelled"):
         row, created = context.records.renew(row), True
     if row.status in UNFINISHED:
-        context.engine.submit(job_of(row))
+        context.queue.submit(job_of(row))
     return row, created
 
 
-def _verification(context: Context, prediction_id: str) -> PredictionRow:
-    row = context.records.verification_of(context.records.prediction(prediction_id).id)
+def _verification(context: Context, caller: Caller, prediction_id: str) -> PredictionRow:
+    row = context.records.verification_of(context.records.prediction(prediction_id, caller.owner).id)
     if row is None:
         raise NotFoundError(
             f"prediction {prediction_id} is not verified; POST to {router.prefix}/{prediction_id}/verification"

@@ -12,7 +12,8 @@ from fastapi.responses import FileResponse
 from api.context import Context, ContextOf
 from api.errors import ConflictError, declared
 from api.schemas import PictureField
-from api.storage import PredictionRow
+from api.security import Caller, CallerOf
+from api.tables import PredictionRow
 from surrogate import Summary
 
 router = APIRouter(prefix="/v1/predictions", tags=["results"])
@@ -22,9 +23,9 @@ Step = Annotated[int | None, Query(ge=0, le=10**9, description="index of a store
 
 
 @router.get("/{prediction_id}/summary", responses=declared(404, 409), summary="summary.json")
-def summary(context: ContextOf, prediction_id: str) -> Summary:
+def summary(context: ContextOf, caller: CallerOf, prediction_id: str) -> Summary:
     """The answer in numbers alone."""
-    return context.downloads.summary(_done(context, prediction_id))
+    return context.downloads.summary(_done(context, prediction_id, caller))
 
 
 @router.get(
@@ -33,13 +34,15 @@ def summary(context: ContextOf, prediction_id: str) -> Summary:
     responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 409, 422, 503)},
     summary="One step for ParaView",
 )
-async def result(context: ContextOf, prediction_id: str, history: History = None, step: Step = None) -> FileResponse:
+async def result(
+    context: ContextOf, caller: CallerOf, prediction_id: str, history: History = None, step: Step = None
+) -> FileResponse:
     """Quadratic tetrahedra with displacement, stress and plastic strain of one stored step."""
 
     def make(row: PredictionRow) -> Path:
         return context.downloads.vtu(row, history=history, step=step)
 
-    return await _file(context, prediction_id, make, "application/octet-stream", ".vtu")
+    return await _file(context, caller, prediction_id, make, "application/octet-stream", ".vtu")
 
 
 @router.get(
@@ -48,9 +51,9 @@ async def result(context: ContextOf, prediction_id: str, history: History = None
     responses={200: {"content": {"application/zip": {}}}, **declared(404, 409, 503)},
     summary="All stored steps for ParaView",
 )
-async def series(context: ContextOf, prediction_id: str) -> FileResponse:
+async def series(context: ContextOf, caller: CallerOf, prediction_id: str) -> FileResponse:
     """A ZIP of a PVD series: the stored steps of the load histories, the worst 200 steps where there are more."""
-    return await _file(context, prediction_id, context.downloads.series, "application/zip", ".zip")
+    return await _file(context, caller, prediction_id, context.downloads.series, "application/zip", ".zip")
 
 
 @router.get(
@@ -61,6 +64,7 @@ async def series(context: ContextOf, prediction_id: str) -> FileResponse:
 )
 async def render(
     context: ContextOf,
+    caller: CallerOf,
     prediction_id: str,
     field: PictureField = "von_mises",
     history: History = None,
@@ -71,7 +75,7 @@ async def render(
     def make(row: PredictionRow) -> Path:
         return context.downloads.picture(row, field, history=history, step=step)
 
-    return await _file(context, prediction_id, make, "image/png", None)
+    return await _file(context, caller, prediction_id, make, "image/png", None)
 
 
 @router.get(
@@ -80,22 +84,27 @@ async def render(
     responses={200: {"content": {"text/html": {}}}, **declared(404, 409, 503)},
     summary="The report",
 )
-async def report(context: ContextOf, prediction_id: str) -> FileResponse:
+async def report(context: ContextOf, caller: CallerOf, prediction_id: str) -> FileResponse:
     """One HTML file with the pictures in it; with the differences once the prediction is verified."""
-    return await _file(context, prediction_id, context.downloads.report, "text/html", None)
+    return await _file(context, caller, prediction_id, context.downloads.report, "text/html", None)
 
 
-def _done(context: Context, prediction_id: str) -> PredictionRow:
-    row = context.records.prediction(prediction_id)
+def _done(context: Context, prediction_id: str, caller: Caller) -> PredictionRow:
+    row = context.records.prediction(prediction_id, caller.owner)
     if row.status != "done":
         raise ConflictError(f"prediction {row.id} is {row.status}; poll {router.prefix}/{row.id} until it is done")
     return row
 
 
 async def _file(
-    context: Context, prediction_id: str, make: Callable[[PredictionRow], Path], media_type: str, suffix: str | None
+    context: Context,
+    caller: Caller,
+    prediction_id: str,
+    make: Callable[[PredictionRow], Path],
+    media_type: str,
+    suffix: str | None,
 ) -> FileResponse:
     """A file of a result; with a suffix it is saved under the problem's name, without one it is shown."""
-    row = await run_in_threadpool(_done, context, prediction_id)
+    row = await run_in_threadpool(_done, context, prediction_id, caller)
     path = await to_thread.run_sync(make, row, limiter=context.download_threads)
     return FileResponse(path, media_type=media_type, filename=f"{row.name}{suffix}" if suffix else None)

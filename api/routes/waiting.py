@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 from fastapi import Header
 from fastapi.concurrency import run_in_threadpool
 
-from api.storage import UNFINISHED, Row
+from api.tables import UNFINISHED, Row
 
 RowT = TypeVar("RowT", bound=Row)
 

@@ -11,7 +11,7 @@ import typer
 from surrogate.cli.answering import compare, mesh, predict, solve
 from surrogate.cli.importing import check, import_data
 from surrogate.cli.model_making import calibrate, campaign, evaluate, publish, train
-from surrogate.cli.operating import materials, models, serve
+from surrogate.cli.operating import materials, models, serve, worker
 
 app = typer.Typer(
     name="surrogate",
@@ -25,7 +25,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "mesh": mesh, "solve": solve, "predict": predict, "compare": compare,
     "campaign": campaign, "import": import_data, "check": check,
     "train": train, "evaluate": evaluate, "calibrate": calibrate, "publish": publish,
-    "serve": serve, "materials": materials, "models": models,
+    "serve": serve, "worker": worker, "materials": materials, "models": models,
 }  # fmt: skip
 for _name, _verb in _VERBS.items():
     app.command(_name)(_verb)

@@ -26,6 +26,22 @@ def serve(
         run_service(Settings.model_validate({name: value for name, value in given.items() if value is not None}))
 
 
+def worker(
+    name: Annotated[str | None, typer.Option(help="Stable name of this worker, another one for each.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory that it shares with the service.")] = None,
+) -> None:
+    """Run a worker of a REST service that runs elsewhere; SURROGATE_DATABASE_URL names their Postgres database.
+
+    Example: surrogate worker --name worker-3
+    """
+    with reported(False):
+        from api.settings import Settings
+        from api.worker import run_worker
+
+        given = {"worker_id": name, "data_directory": data}
+        run_worker(Settings.model_validate({name: value for name, value in given.items() if value is not None}))
+
+
 def materials(as_json: AsJson = False) -> None:
     """List the library of materials.
 

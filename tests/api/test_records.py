@@ -1,13 +1,19 @@
 """A row ends once, whoever ends it; files appear whole or not at all."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from api.blobs import Blobs, of_mesh
+from api.database import newest_revision, open_database
 from api.errors import ConflictError, NotFoundError
-from api.storage import Blobs, MeshRow, PredictionRow, Records, open_database
+from api.records import Records
+from api.tables import LOCAL_OWNER, MeshRow, PredictionRow, Table
 from surrogate import InfrastructureError
 
 
@@ -80,12 +86,68 @@ def test_pages_follow_each_other(records: Records) -> None:
     assert [row.id for row in (*first, *second)] == list("edcba")
 
 
-def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
+def test_tables_of_a_newer_release_are_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'service.sqlite'}"
     with Session(open_database(url)) as session, session.begin():
-        session.execute(text("update surrogate_schema set version = 99"))
-    with pytest.raises(InfrastructureError, match="version 99"):
+        session.execute(text("update alembic_version set version_num = '9999'"))
+    with pytest.raises(InfrastructureError, match="9999"):
         open_database(url)
+
+
+def test_tables_of_the_first_release_are_migrated(tmp_path: Path) -> None:
+    """What a user has is kept, and belongs to the open service."""
+    path = tmp_path / "service.sqlite"
+    with sqlite3.connect(path) as database:
+        database.executescript(Path(__file__).with_name("first_release.sql").read_text())
+    engine = open_database(f"sqlite:///{path}")
+    found = Records(engine).prediction("p", LOCAL_OWNER)
+    assert (found.name, found.idempotency_key, found.revision) == ("bracket", "k", 0)
+    # The key was everybody's; now it is its owner's.
+    other = PredictionRow(id="q", owner="other", mesh_id="m", name="b", request="{}", fidelity="solved")
+    other.idempotency_key = "k"
+    assert Records(engine).add(other)
+    with Session(engine) as session:
+        assert session.scalar(text("select version_num from alembic_version")) == newest_revision()
+
+
+def test_the_migrated_tables_are_those_of_the_code(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'service.sqlite'}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        differences = [
+            change
+            for change in compare_metadata(context, Table.metadata)
+            if "surrogate_schema" not in str(change)  # left over from the first release
+        ]
+    assert differences == []
+
+
+def test_nobody_sees_what_is_anothers(records: Records) -> None:
+    mine = prediction("mine", owner="a", idempotency_key="k")
+    assert records.add(mine) and records.add(prediction("theirs", owner="b", idempotency_key="k"))
+    assert records.prediction("mine", "a").id == "mine"
+    with pytest.raises(NotFoundError):
+        records.prediction("mine", "b")
+    assert [row.id for row in records.predictions(9, owner="a")] == ["mine"]
+    assert records.prediction_of_key("k", "b").id == "theirs"  # type: ignore[union-attr]
+    assert (records.unfinished_count(), records.unfinished_count("a")) == (2, 1)
+
+
+def test_every_change_is_a_new_revision(records: Records) -> None:
+    """Clients that follow a row by its revision miss nothing."""
+    row = prediction("a")
+    records.add(row)
+    seen = [records.prediction("a").revision]
+    for change in (
+        lambda: records.begin(row),
+        lambda: records.report("a", "solve", 0.5),
+        lambda: records.ask_to_cancel("a"),
+        lambda: records.finish(row, "cancelled"),
+        lambda: records.renew(row),
+    ):
+        change()
+        seen.append(records.prediction("a").revision)
+    assert seen == sorted(set(seen))
 
 
 def test_scratch_is_gone_and_kept_files_are_not(tmp_path: Path) -> None:
@@ -93,7 +155,7 @@ def test_scratch_is_gone_and_kept_files_are_not(tmp_path: Path) -> None:
     with blobs.scratch() as scratch:
         (scratch / "made").write_text("whole")
         (scratch / "rest").write_text("rest")
-        kept = blobs.keep(scratch / "made", blobs.of_mesh("m") / "file")
+        kept = blobs.keep(scratch / "made", f"{of_mesh('m')}/file")
     assert kept.read_text() == "whole" and not scratch.exists()
     # A worker that died leaves scratch behind; the next of its name clears it, and no other's.
     other, left = tmp_path / "incoming" / "worker-1" / "x", tmp_path / "incoming" / "worker-0" / "x"
