@@ -62,7 +62,11 @@ def generate_mesh_pair(family: PartFamily, seed: int, coarse: bool) -> MeshPair:
         failure = ""
         try:
             run_isolated(
-                "surrogate.data.family_worker", arguments, timeout_s=MESHING_SECONDS, memory_bytes=MESHING_BYTES
+                "surrogate.data.family_worker",
+                arguments,
+                writes=(fine_path.parent,),
+                timeout_s=MESHING_SECONDS,
+                memory_bytes=MESHING_BYTES,
             )
         except SurrogateError as error:
             if not fine_path.exists():

@@ -79,9 +79,12 @@ def read_series(path: Path, array: str) -> ResultSeries:
         out = Path(directory) / "series.npz"
         run_isolated(
             "surrogate.data.series_worker",
-            [str(out), array, *map(str, files)],
+            [str(out), array, *(str(file.absolute()) for file in files)],
+            reads=files,
+            writes=(out.parent,),
             timeout_s=_READING_SECONDS,
             memory_bytes=_READING_BYTES,
+            file_bytes=_READING_BYTES,
             subject=path.name,
             death=InputError,
         )

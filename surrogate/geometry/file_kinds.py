@@ -33,13 +33,14 @@ FORMATS = {
     "bdf": Format("Nastran deck", (".bdf", ".nas"), False),
 }
 
-# What the first bytes of a file say it is, whatever its suffix.
+# What the first bytes of a file say it is, whatever its suffix. Repeated groups are atomic, (?>…), which is tried in one
+# way only: a head of many comments would take exponential time.
 _SIGNS: tuple[tuple[str, bytes], ...] = (
-    ("STEP", rb"\s*(/\*.*?\*/\s*)*ISO-10303-21"),
+    ("STEP", rb"\s*(?>/\*.*?\*/\s*)*ISO-10303-21"),
     ("gmsh MSH", rb"\s*\$(MeshFormat|Comments|NOD|PhysicalNames)"),
-    ("FrontISTR mesh", rb"\s*(#[^\n]*\n\s*)*!(HEADER|NODE|ELEMENT)"),
+    ("FrontISTR mesh", rb"\s*(?>#[^\n]*\n\s*)*!(HEADER|NODE|ELEMENT)"),
     ("ANSYS Fluent mesh", rb"\s*\(\s*0\s+\""),
-    ("VTK XML", rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<VTKFile"),
+    ("VTK XML", rb"\s*(<\?xml[^>]*>\s*)?(?><!--.*?-->\s*)*<VTKFile"),
     ("XML", rb"\s*<[?!a-zA-Z]"),
     ("VTK legacy", rb"# vtk DataFile"),
     ("gzip", rb"\x1f\x8b"),

@@ -1,33 +1,71 @@
-"""The child's side of `isolation`: limits, then the module, then what went wrong as JSON.
+"""The child's side of `isolation`: limits and walls, then the module, then what went wrong as JSON.
 
-Run by file path, `python -P isolated_child.py ERROR_FILE CPU_S MEMORY_BYTES MODULE ARGUMENT...`. The package is entered
-through a bare module, so that a reader starts in a tenth of a second instead of importing the front door with torch.
+Run by file path, `python -P isolated_child.py ORDERS MODULE ARGUMENT...`. The package is entered through a bare module,
+so that a reader starts in a tenth of a second instead of importing the front door with torch.
 """
 
 import json
+import os
 import resource
 import runpy
 import sys
 import types
 from pathlib import Path
+from typing import TypedDict
 
-_FILE_BYTES = 8 << 30
+_MOST_OPEN_FILES = 256
+_LONGEST_MESSAGE = 2000
 
 
-def _limit(cpu_s: int, memory_bytes: int) -> None:
-    """Limits that the child cannot raise again: seconds of CPU, bytes of address space, no core file."""
+class Orders(TypedDict):
+    """What the parent demands, as JSON.
+
+    Attributes:
+        report: file descriptor to which a failure is written.
+        cpu_s: limit on CPU time, s.
+        memory_bytes: limit on address space.
+        file_bytes: limit on the size of each file written.
+        confined: whether it works on files of strangers: no sockets, and no life after the parent's.
+        landlock: whether files are walled off here, because nothing outside does it.
+        reads: files and folders that it may read, for Landlock.
+        writes: folders that it may write, for Landlock.
+    """
+
+    report: int
+    cpu_s: int
+    memory_bytes: int
+    file_bytes: int
+    confined: bool
+    landlock: bool
+    reads: list[str]
+    writes: list[str]
+
+
+def _limit(orders: Orders) -> None:
+    """Limits that the child cannot raise again."""
     for kind, value, grace in (
         (resource.RLIMIT_CORE, 0, 0),
         # At the soft limit comes SIGXCPU, which tells what happened; at the hard one SIGKILL.
-        (resource.RLIMIT_CPU, cpu_s, 2),
-        (resource.RLIMIT_AS, memory_bytes, 0),
-        (resource.RLIMIT_FSIZE, _FILE_BYTES, 0),
+        (resource.RLIMIT_CPU, orders["cpu_s"], 2),
+        (resource.RLIMIT_AS, orders["memory_bytes"], 0),
+        (resource.RLIMIT_FSIZE, orders["file_bytes"], 0),
+        (resource.RLIMIT_NOFILE, _MOST_OPEN_FILES, 0),
     ):
         hard = resource.getrlimit(kind)[1]
         unlimited = hard == resource.RLIM_INFINITY
         resource.setrlimit(
             kind, (value if unlimited else min(value, hard), value + grace if unlimited else min(value + grace, hard))
         )
+
+
+def _confine(orders: Orders) -> None:
+    """Raise the walls that need no help from outside."""
+    from surrogate.geometry.confinement import die_with_parent, forbid_sockets, restrict_files
+
+    die_with_parent()
+    if orders["landlock"]:
+        restrict_files(orders["reads"], orders["writes"])
+    forbid_sockets()
 
 
 def _enter_package_bare() -> None:
@@ -48,19 +86,26 @@ def _run(module: str, arguments: list[str]) -> tuple[str, str] | None:
         return "SystemExit", f"it gave up ({exit_.code})"
     except MemoryError:
         return "MemoryError", "it ran out of its memory limit"
+    except RecursionError:
+        return "RecursionError", "it is nested too deeply"
     except Exception as error:
         return type(error).__name__, str(error) or "no message"
     return None
 
 
 def _main() -> None:
-    error_file, cpu_s, memory_bytes, module, *arguments = sys.argv[1:]
-    _limit(int(cpu_s), int(memory_bytes))
+    orders: Orders = json.loads(sys.argv[1])
+    module, *arguments = sys.argv[2:]
+    _limit(orders)
     _enter_package_bare()
+    if orders["confined"]:
+        _confine(orders)
     failure = _run(module, arguments)
     if failure is not None:
         name, message = failure
-        Path(error_file).write_text(json.dumps({"error": name, "message": message}))
+        # A message may quote the file, so it may be as long as that.
+        shortened = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]} …"
+        os.write(orders["report"], json.dumps({"error": name, "message": shortened}).encode())
         sys.exit(1)
 
 

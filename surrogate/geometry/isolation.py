@@ -1,8 +1,9 @@
-"""Code that may crash, hang or eat the memory runs in a process of its own.
+"""Code that may crash, hang or eat the memory runs in a process of its own, which sees little of the machine.
 
 gmsh segfaults on some STEP files, VTK aborts on a forged point count, meshio raises SystemExit on an XML bomb: none of
-them may take the service along. The child gets resource limits and a kill timer, and a bare environment (no secrets);
-its errors come back as the `SurrogateError` they are.
+them may take the service along. The child gets resource limits, a kill timer and a bare environment (no secrets); its
+errors come back as the `SurrogateError` they are. A file that takes the reader over finds bubblewrap around it, or
+Landlock where name spaces are forbidden: its input, its output folder, no other file, no network, no other process.
 """
 
 import contextlib
@@ -11,74 +12,174 @@ import logging
 import math
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from surrogate import errors
 from surrogate.errors import InfrastructureError, SurrogateError
+from surrogate.geometry.bubblewrap import bubblewrap, installation, system_paths, wrapped
+from surrogate.geometry.confinement import landlock_version
 
 _log = logging.getLogger(__name__)
 
 _CHILD = Path(__file__).with_name("isolated_child.py")
-_KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "DISPLAY")
+_KEPT_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH")
+# What drawing needs beside them: it works on this program's own files, with the machine's graphics.
+_KEPT_UNCONFINED = ("HOME", "TMPDIR", "DISPLAY")
 _KEPT_PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "VTK_", "PYVISTA_", "MESA_", "LIBGL_", "GALLIUM_", "EGL_")
+_FILE_BYTES = 2 << 30
+_MOST_REPORT_BYTES = 1 << 16
+_SIGNAL_BASE = 128
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What stands around the readers of untrusted files, beside resource limits, a timer and a bare environment.
+
+    Attributes:
+        kind: "bubblewrap" (name spaces: no other file, no network, no other process), "landlock" (no other file, no
+            sockets) or "limits" (nothing more).
+        reason: why it is not bubblewrap; empty where it is.
+    """
+
+    kind: Literal["bubblewrap", "landlock", "limits"]
+    reason: str
+
+
+@cache
+def isolation_in_force() -> Isolation:
+    """The isolation that this machine allows, tried once; what is missing is logged."""
+    reason = bubblewrap().reason
+    if not reason:
+        return Isolation("bubblewrap", "")
+    if landlock_version() > 0:
+        _log.warning("files of strangers are read behind Landlock only: %s", reason)
+        return Isolation("landlock", reason)
+    reason = f"{reason}; the kernel has no Landlock"
+    _log.warning(
+        "files of strangers are read with resource limits only: %s; install bubblewrap and allow user name spaces, or "
+        "run the workers in a container of their own without a network",
+        reason,
+    )
+    return Isolation("limits", reason)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What a child may use: seconds on the clock and of CPU, bytes of address space and of each file."""
+
+    timeout_s: float
+    cpu_s: float
+    memory_bytes: int
+    file_bytes: int
 
 
 def run_isolated(
     module: str,
     arguments: Sequence[str],
     *,
+    reads: Sequence[Path] = (),
+    writes: Sequence[Path] = (),
     timeout_s: float,
     memory_bytes: int,
     cpu_s: float | None = None,
+    file_bytes: int = _FILE_BYTES,
     subject: str = "",
     death: type[SurrogateError] = InfrastructureError,
+    confined: bool = True,
 ) -> None:
     """Run `python -m module arguments` in its own process group, and wait for it.
 
     The module is entered without the front door (`import surrogate` gives an empty package there), so it imports the
-    rooms it needs, e.g. `from surrogate.geometry.faces import build_tet_mesh`.
+    rooms it needs, e.g. `from surrogate.geometry.faces import build_tet_mesh`. It starts in an empty folder: paths in
+    the arguments are absolute.
 
     Args:
         module: a module with `if __name__ == "__main__"`.
         arguments: its `sys.argv[1:]`.
+        reads: files and folders that it may read, beside the Python installation.
+        writes: folders that it may write; what is left there are plain files.
         timeout_s: the whole process group is killed after this time, s.
         memory_bytes: limit on its address space; VTK and gmsh map far more than they use.
         cpu_s: limit on its CPU time, s; twice the timer by default. On a busy machine it is the fairer limit.
+        file_bytes: limit on the size of each file that it writes.
         subject: what it works on, as named in error messages (a file name).
         death: error to raise when the child dies, hangs, or raises what it does not mean to.
+        confined: False leaves files and network open, for work on this program's own files that needs the machine's
+            graphics.
 
     Raises:
         SurrogateError: what the child raised, of the same class; `death` where it did not end by itself.
         InfrastructureError: a library is missing in the child.
     """
-    with tempfile.TemporaryDirectory(prefix="isolated-") as directory:
-        error_file = Path(directory) / "error.json"
-        limits = [str(math.ceil(2 * timeout_s if cpu_s is None else cpu_s)), str(memory_bytes)]
-        command = [sys.executable, "-P", str(_CHILD), str(error_file), *limits, module, *arguments]
-        with (Path(directory) / "output.txt").open("w+b") as output:
-            code = _wait(command, output.fileno(), timeout_s)
-            output.seek(max(0, output.seek(0, os.SEEK_END) - 4000))
-            tail = output.read().decode(errors="replace").strip()
-        if tail:
-            _log.debug("%s %s: %s", module, subject, tail)
-        if code != 0:
-            raise _failure(code, error_file, module, subject, timeout_s, memory_bytes, death)
+    limits = _Limits(timeout_s, 2 * timeout_s if cpu_s is None else cpu_s, memory_bytes, file_bytes)
+    with (
+        tempfile.TemporaryDirectory(prefix="isolated-", ignore_cleanup_errors=True) as directory,
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as report,
+    ):
+        scratch = Path(directory)
+        command = [sys.executable, "-P", str(_CHILD)]
+        may_read, may_write = _absolute(reads), [scratch, *_absolute(writes)]
+        isolation = isolation_in_force().kind if confined else "limits"
+        orders = {
+            "report": report.fileno(),
+            "cpu_s": math.ceil(limits.cpu_s),
+            "memory_bytes": memory_bytes,
+            "file_bytes": file_bytes,
+            "confined": confined,
+            "landlock": isolation == "landlock",
+            "reads": [*system_paths(), *installation(), *map(str, may_read)],
+            "writes": [str(path) for path in may_write],
+        }
+        command += [json.dumps(orders), module, *arguments]
+        if isolation == "bubblewrap":
+            command = wrapped(bubblewrap().start, command, may_read, may_write, scratch)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=scratch if confined else None,
+            env=_environment(scratch if confined else None),
+            pass_fds=[report.fileno()],
+            start_new_session=True,
+        )
+        code = _wait(process, timeout_s)
+        output.seek(max(0, output.seek(0, os.SEEK_END) - 4000))
+        tail = output.read().decode(errors="replace").strip()
+        report.seek(0)
+        told = report.read(_MOST_REPORT_BYTES)
+    if tail:
+        _log.debug("%s %s: %s", module, subject, tail)
+    if code != 0:
+        raise _failure(code, told, subject or module, limits, death)
+    if confined and not all(_holds_plain_files(folder) for folder in writes):
+        raise death(f"{subject or module}: its reader left something other than files; export the file again")
 
 
-def _wait(command: list[str], output: int, timeout_s: float) -> int | None:
-    """Exit code of a command, None when it was killed by the timer; nothing of its process group is left."""
-    environment = {
-        name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)
-    }
+def _absolute(paths: Sequence[Path]) -> list[Path]:
+    return [Path(os.path.abspath(path)) for path in paths]
+
+
+def _environment(home: Path | None) -> dict[str, str]:
+    """The variables that a child gets; with a home of its own where it is confined."""
+    kept = _KEPT_VARIABLES if home else (*_KEPT_VARIABLES, *_KEPT_UNCONFINED)
+    environment = {name: value for name, value in os.environ.items() if name in kept or name.startswith(_KEPT_PREFIXES)}
     # Threads would share the child's limit on CPU time, and make what it computes depend on the machine.
     environment.setdefault("OMP_NUM_THREADS", "1")
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
-    )
+    return environment | ({"HOME": str(home), "TMPDIR": str(home)} if home else {})
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+    """Exit code of a process, None when it was killed by the timer; nothing of its process group is left."""
     try:
         return process.wait(timeout_s)
     except subprocess.TimeoutExpired:
@@ -89,34 +190,51 @@ def _wait(command: list[str], output: int, timeout_s: float) -> int | None:
         process.wait()
 
 
-def _failure(
-    code: int | None,
-    error_file: Path,
-    module: str,
-    subject: str,
-    timeout_s: float,
-    memory_bytes: int,
-    death: type[SurrogateError],
-) -> SurrogateError:
-    """The error that says why a child failed."""
-    what = subject or module
+def _holds_plain_files(folder: Path) -> bool:
+    """Whether a folder holds files and folders only: a link or a pipe would mislead who reads there next."""
+    for directory, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            mode = os.lstat(os.path.join(directory, name)).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                return False
+    return True
+
+
+def _failure(code: int | None, told: bytes, what: str, limits: _Limits, death: type[SurrogateError]) -> SurrogateError:
+    """The error that says why a child failed.
+
+    Args:
+        code: as `subprocess` gives it, or 128 + signal as bubblewrap does; None for a child killed by the timer.
+        told: its own report; empty where it died without one.
+        what: it worked on.
+        limits: that it had.
+        death: class of the error where it did not end by itself.
+    """
     if code is None:
         return death(
-            f"{what}: no result after {timeout_s:g} s, stopped; simplify the part or use a larger element size"
+            f"{what}: no result after {limits.timeout_s:g} s, stopped; simplify the part or use a larger element size"
         )
-    if error_file.exists():
-        report = json.loads(error_file.read_text())
+    try:
+        report = json.loads(told)
         name, message = str(report["error"]), str(report["message"])
-        kind = getattr(errors, name, None)
-        if isinstance(kind, type) and issubclass(kind, SurrogateError):
-            return kind(message)
-        if name in ("ImportError", "ModuleNotFoundError"):
-            return InfrastructureError(f"{what}: a library is missing in the child process: {message}")
-        if name == "MemoryError":
-            gigabytes = memory_bytes / 2**30
-            return death(f"{what}: needs more than the limit of {gigabytes:.1f} GiB of memory; use a coarser mesh")
-        return death(f"{what}: failed: {name}: {message}; the file may be damaged, export it again")
-    if code == -signal.SIGXCPU:
+    except (ValueError, KeyError, TypeError):
+        return _death(code, what, death)
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, SurrogateError):
+        return kind(message)
+    if name in ("ImportError", "ModuleNotFoundError"):
+        return InfrastructureError(f"{what}: a library is missing in the child process: {message}")
+    if name == "MemoryError":
+        gigabytes = limits.memory_bytes / 2**30
+        return death(f"{what}: needs more than the limit of {gigabytes:.1f} GiB of memory; use a coarser mesh")
+    return death(f"{what}: failed: {name}: {message}; the file may be damaged, export it again")
+
+
+def _death(code: int, what: str, death: type[SurrogateError]) -> SurrogateError:
+    """The error of a child that ended without a word."""
+    number = -code if code < 0 else code - _SIGNAL_BASE
+    known = number in set(signal.Signals)
+    if number == signal.SIGXCPU:
         return death(f"{what}: used up its limit of CPU time; simplify the part or use a larger element size")
-    reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    reason = signal.Signals(number).name if known else f"exit code {code}"
     return death(f"{what}: the process that works on it crashed ({reason}); the file may be damaged, export it again")

@@ -1,11 +1,8 @@
 """A file becomes a part: `load_part` picks the reader by the file's suffix and runs it in its own process."""
 
-import gzip
 import json
 import logging
-import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,7 +12,7 @@ from surrogate.errors import GeometryError, TooLargeError, UnsupportedFormatErro
 from surrogate.geometry.element_size import element_size
 from surrogate.geometry.file_kinds import FORMATS, check_content, file_format
 from surrogate.geometry.isolation import run_isolated
-from surrogate.geometry.length_units import METRES_PER_UNIT, metres_per_unit, step_length_unit, unit_name
+from surrogate.geometry.length_units import METRES_PER_UNIT, metres_per_unit
 from surrogate.geometry.saved_mesh import load_saved_mesh
 from surrogate.geometry.tet_mesh import TetMesh
 
@@ -27,6 +24,8 @@ _DEFAULT_TIMEOUT_S = 58.0
 # Limits are on CPU time; a busy machine may take so many times as long.
 _WALL_FACTOR = 6.0
 _FINE_TIMEOUT_S = 300.0
+_UNPACKING_SECONDS = 60.0
+_UNPACKING_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,10 @@ def load_part(
 ) -> TetMesh:
     """Read or mesh a part.
 
-    STEP is meshed; STL and OBJ surfaces are filled; VTU, VTK, MSH (gmsh), INP (Abaqus, CalculiX) and BDF/NAS (Nastran)
-    volume meshes are taken as they are, linear ones with added mid-edge points. Each may be gzipped (`part.step.gz`).
+    Nothing of the file is parsed in this process: its readers run in isolated children (`isolation`), and only its
+    first and last bytes are looked at here. STEP is meshed; STL and OBJ surfaces are filled; VTU, VTK, MSH (gmsh), INP
+    (Abaqus, CalculiX) and BDF/NAS (Nastran) volume meshes are taken as they are, linear ones with added mid-edge
+    points. Each may be gzipped (`part.step.gz`).
 
     Args:
         path: the file; its suffix says the format, in any case.
@@ -95,8 +96,8 @@ def load_part(
         InfrastructureError: a library is missing.
     """
     kind = file_format(path)
-    if not path.is_file():
-        raise GeometryError(f"{path.name}: there is no such file")
+    if "\0" in str(path) or not path.is_file():
+        raise GeometryError(f"{path.name!r}: there is no such file; check the path")
     if element_size_m is not None and not 0 < element_size_m < float("inf"):
         raise GeometryError(f"element_size_m must be positive, got {element_size_m:g}")
     if element_size_m is not None and not FORMATS[kind].meshed:
@@ -109,18 +110,18 @@ def load_part(
             f"{', '.join(METRES_PER_UNIT)}"
         )
     limit = timeout_s or (_DEFAULT_TIMEOUT_S if element_size_m is None else _FINE_TIMEOUT_S)
-    with _unpacked(path, kind) as file, tempfile.TemporaryDirectory(prefix="part-") as directory:
+    with _unpacked(path.absolute(), kind) as file, _workplace("part-") as directory:
         check_content(file, kind, path.name)
-        out = Path(directory) / "mesh.npz"
+        out = directory / "mesh.npz"
         if kind == "step":
             mesh = _mesh_step(file, path.name, out, length_unit, element_size_m, limit)
         else:
             scale = metres_per_unit(length_unit or "m")
             arguments = [str(file), str(out), repr(scale), kind, path.name]
             if FORMATS[kind].meshed:
-                mesh = _fill_surface(arguments, path.name, out, element_size_m, limit)
+                mesh = _fill_surface(arguments, file, path.name, out, element_size_m, limit)
             else:
-                mesh = _run("surrogate.geometry.mesh_files", arguments, path.name, out, limit)
+                mesh = _run("surrogate.geometry.mesh_files", arguments, file, path.name, out, limit)
     size_m = element_size(mesh)
     _log.info("%s: %d points, %d cells, element size %.3g m", path.name, len(mesh.points), len(mesh.cells), size_m)
     return mesh
@@ -130,18 +131,18 @@ def _mesh_step(
     file: Path, name: str, out: Path, length_unit: str | None, element_size_m: float | None, limit: float
 ) -> TetMesh:
     """Mesh a STEP file, with other settings while it fails and time is left."""
-    scale = _step_scale(file, name, length_unit)
     failures: list[str] = []
     for attempt in _ATTEMPTS:
         if any(_is_timeout(failure) for failure in failures) and attempt is not _ATTEMPTS[-1]:
             # Finer would take longer still; only the cheapest way is left.
             continue
-        job = {"file": str(file), "name": name, "out": str(out), "scale": scale, "element_size_m": element_size_m}
+        job: dict[str, object] = {"file": str(file), "name": name, "out": str(out), "length_unit": length_unit}
+        job["element_size_m"] = element_size_m
         settings = {key: value for key, value in asdict(attempt).items() if key != "share"}
         order = out.with_name("job.json")
         order.write_text(json.dumps(job | settings))
         try:
-            return _run("surrogate.geometry.step_mesher", [str(order)], name, out, attempt.share * limit)
+            return _run("surrogate.geometry.step_mesher", [str(order)], file, name, out, attempt.share * limit)
         except TooLargeError:
             raise
         except GeometryError as error:
@@ -153,13 +154,15 @@ def _mesh_step(
     raise GeometryError(f"{name} cannot be meshed: {failures[-1]} ({tried}); repair it in CAD or simplify it")
 
 
-def _fill_surface(arguments: list[str], name: str, out: Path, element_size_m: float | None, limit: float) -> TetMesh:
+def _fill_surface(
+    arguments: list[str], file: Path, name: str, out: Path, element_size_m: float | None, limit: float
+) -> TetMesh:
     """Fill a triangle surface, with other settings while it fails and time is left."""
     size = "auto" if element_size_m is None else repr(element_size_m)
     failures: list[str] = []
     for way, share in _SURFACE_WAYS:
         try:
-            return _run("surrogate.geometry.surface_mesher", [*arguments, size, way], name, out, share * limit)
+            return _run("surrogate.geometry.surface_mesher", [*arguments, size, way], file, name, out, share * limit)
         except TooLargeError:
             raise
         except GeometryError as error:
@@ -187,33 +190,21 @@ def _is_timeout(message: str) -> bool:
 
 def _is_final(message: str) -> bool:
     """Whether other settings cannot help."""
-    signs = ("separate solids", "no shape", "holds no solid", "cannot be read as STEP", "encloses no volume")
+    signs = (
+        "separate solids", "no shape", "holds no solid", "cannot be read as STEP", "encloses no volume", "length unit",
+        "length_unit",
+    )  # fmt: skip
     return any(sign in message for sign in signs)
 
 
-def _step_scale(file: Path, name: str, length_unit: str | None) -> float:
-    """Metres per unit of the model as gmsh reads it, which is millimetres by the file's unit."""
-    stated = step_length_unit(file.read_text(errors="replace"))
-    if stated is None:
-        if length_unit is None:
-            raise GeometryError(
-                f"{name} states no length unit, or several; give the argument length_unit, one of "
-                f"{', '.join(METRES_PER_UNIT)}"
-            )
-        return metres_per_unit(length_unit)
-    if length_unit is not None and abs(metres_per_unit(length_unit) / stated - 1) > 1e-6:
-        raise GeometryError(
-            f"{name} is in {unit_name(stated)} by its own statement, but length_unit says {length_unit!r}; leave it out"
-        )
-    return 1e-3
-
-
-def _run(module: str, arguments: list[str], name: str, out: Path, limit: float) -> TetMesh:
-    """Run a reader and load what it saved."""
+def _run(module: str, arguments: list[str], file: Path, name: str, out: Path, limit: float) -> TetMesh:
+    """Run a reader on a file and load what it saved."""
     out.unlink(missing_ok=True)
     run_isolated(
         module,
         arguments,
+        reads=(file,),
+        writes=(out.parent,),
         timeout_s=_WALL_FACTOR * limit,
         cpu_s=limit,
         memory_bytes=_MEMORY_BYTES,
@@ -229,30 +220,31 @@ def _run(module: str, arguments: list[str], name: str, out: Path, limit: float) 
 @contextmanager
 def _unpacked(path: Path, kind: str) -> Iterator[Path]:
     """The file, or its content where it is gzipped, under a size limit."""
+    if path.stat().st_size > MOST_BYTES:
+        raise TooLargeError(
+            f"{path.name} has {path.stat().st_size >> 20} MiB, the limit is {MOST_BYTES >> 20} MiB; use larger elements"
+        )
     if path.suffix.lower() != ".gz":
-        if path.stat().st_size > MOST_BYTES:
-            raise TooLargeError(f"{path.name} has {path.stat().st_size >> 20} MiB, the limit is {MOST_BYTES >> 20} MiB")
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="unpacked-") as directory:
-        unpacked = Path(directory) / f"part.{kind}"
-        try:
-            with gzip.open(path) as source, unpacked.open("wb") as target:
-                shutil.copyfileobj(_Limited(source, path.name), target)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UnsupportedFormatError(f"{path.name} is not a whole gzip file: {error}") from error
+    with _workplace("unpacked-") as directory:
+        unpacked = directory / f"part.{kind}"
+        run_isolated(
+            "surrogate.geometry.unpacking",
+            [str(path), str(unpacked), str(MOST_BYTES), path.name],
+            reads=(path,),
+            writes=(directory,),
+            timeout_s=_WALL_FACTOR * _UNPACKING_SECONDS,
+            cpu_s=_UNPACKING_SECONDS,
+            memory_bytes=_UNPACKING_BYTES,
+            subject=path.name,
+            death=UnsupportedFormatError,
+        )
         yield unpacked
 
 
-class _Limited:
-    """A stream that refuses to give more than `MOST_BYTES` (gzip bombs)."""
-
-    def __init__(self, stream: gzip.GzipFile, name: str) -> None:
-        self._stream, self._name, self._given = stream, name, 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._given += len(data)
-        if self._given > MOST_BYTES:
-            raise TooLargeError(f"{self._name} unpacks to more than {MOST_BYTES >> 20} MiB, the limit")
-        return data
+@contextmanager
+def _workplace(prefix: str) -> Iterator[Path]:
+    """A folder of its own for one child; what a killed one still writes while it is removed is no error."""
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as directory:
+        yield Path(directory)

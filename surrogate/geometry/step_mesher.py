@@ -16,7 +16,7 @@ import numpy as np
 from surrogate.errors import GeometryError, TooLargeError
 from surrogate.geometry.element_size import default_element_size, expected_points
 from surrogate.geometry.gmsh_export import MeshSettings, save_current_mesh
-from surrogate.geometry.length_units import step_length_unit
+from surrogate.geometry.length_units import step_length_unit, step_scale
 from surrogate.geometry.mesh_arrays import MOST_POINTS
 from surrogate.geometry.step_names import name_surfaces
 from surrogate.geometry.target_meshing import mesh_once, mesh_to_target
@@ -30,7 +30,7 @@ class StepJob:
         file: the STEP file.
         name: how messages call it.
         out: the saved mesh to write.
-        scale: metres per unit of the model as read; 0.001 unless the file states no unit.
+        length_unit: what the user says; None leaves it to the file.
         element_size_m: None chooses it from the part.
         surface_algorithm: of `MeshSettings`.
         volume_algorithm: of `MeshSettings`.
@@ -43,7 +43,7 @@ class StepJob:
     file: str
     name: str
     out: str
-    scale: float
+    length_unit: str | None
     element_size_m: float | None
     surface_algorithm: str
     volume_algorithm: str
@@ -55,17 +55,18 @@ class StepJob:
 
 def main(job: StepJob) -> None:
     """Read, check, mesh, save."""
+    text = Path(job.file).read_text(errors="replace")
+    scale = step_scale(text, job.name, job.length_unit)
     gmsh.initialize(interruptible=False)
     gmsh.option.setNumber("General.Terminal", 0)
     _read(Path(job.file), job.name, job.heal)
     volume, area = _measure(job.name)
-    text = Path(job.file).read_text(errors="replace")
     name_surfaces(text, (step_length_unit(text) or 1e-3) / 1e-3)
-    size = default_element_size(volume, area) if job.element_size_m is None else job.element_size_m / job.scale
+    size = default_element_size(volume, area) if job.element_size_m is None else job.element_size_m / scale
     points = expected_points(size, volume, area)
     if points > 2 * MOST_POINTS:
         raise TooLargeError(
-            f"{job.name}: element_size_m {size * job.scale:g} would give about {points / 1e6:.1f} million points, the "
+            f"{job.name}: element_size_m {size * scale:g} would give about {points / 1e6:.1f} million points, the "
             f"limit is {MOST_POINTS / 1e6:g} million; use a larger one"
         )
     settings = MeshSettings(
@@ -76,7 +77,7 @@ def main(job: StepJob) -> None:
     else:
         mesh_once(settings)
     gmsh.model.mesh.setOrder(2)
-    save_current_mesh(Path(job.out), scale=job.scale)
+    save_current_mesh(Path(job.out), scale=scale)
     print(f"{settings}, {len(gmsh.model.mesh.getNodes()[0])} points")
 
 

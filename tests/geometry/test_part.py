@@ -279,6 +279,7 @@ def test_limits(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(part, "MOST_BYTES", 1000)
     with pytest.raises(TooLargeError, match="the limit is"):
         load_part(samples / "block.step")
+    monkeypatch.setattr(part, "MOST_BYTES", 1_000_000)
     packed = tmp_path / "block.step.gz"
     packed.write_bytes(gzip.compress(b" " * 5_000_000))
     with pytest.raises(TooLargeError, match="unpacks to more than"):
