@@ -3,11 +3,15 @@
 Every setting is `SURROGATE_` plus its name in capitals: `SURROGATE_DATA_DIRECTORY=/srv/surrogate`.
 """
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PREFIX = "SURROGATE_"
 
 
 class Settings(BaseSettings):
@@ -42,7 +46,7 @@ class Settings(BaseSettings):
         log_format: one JSON object a line, or coloured text.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SURROGATE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -91,3 +95,8 @@ class Settings(BaseSettings):
     def single_process(self) -> bool:
         """Whether a database is SQLite, which only one worker may use."""
         return self.metadata_url.startswith("sqlite") or self.jobs_url.startswith("sqlite")
+
+    def environment(self, changes: Mapping[str, object]) -> dict[str, str]:
+        """The environment of a child process that reads these settings from it, some of them changed."""
+        given = self.model_dump(mode="json", exclude_none=True) | dict(changes)
+        return {**os.environ, **{f"{_PREFIX}{name.upper()}": str(value) for name, value in given.items()}}

@@ -1,11 +1,9 @@
 """Keeps the worker processes of a service alive: one that dies is started again."""
 
-import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 
 import structlog
 
@@ -55,7 +53,8 @@ class Supervisor:
         pause = _FIRST_PAUSE_S
         while not self._stopping.is_set():
             started = time.monotonic()
-            process = subprocess.Popen([sys.executable, "-m", "api.worker"], env=self._environment(number))
+            own = {"worker_id": f"{self._settings.worker_id}-{number}", "supervised": True}
+            process = subprocess.Popen([sys.executable, "-m", "api.worker"], env=self._settings.environment(own))
             self._processes[number] = process
             if self._stopping.is_set():
                 process.terminate()
@@ -65,9 +64,3 @@ class Supervisor:
             pause = _FIRST_PAUSE_S if time.monotonic() - started > _YOUNG_S else min(2 * pause, _LONGEST_PAUSE_S)
             log.error("a worker died and is started again", worker=number, code=code, pause_s=pause)
             self._stopping.wait(pause)
-
-    def _environment(self, number: int) -> Mapping[str, str]:
-        """The settings as they are, for a process that reads them from its environment."""
-        own = {"worker_id": f"{self._settings.worker_id}-{number}", "supervised": True}
-        given = self._settings.model_dump(mode="json", exclude_none=True) | own
-        return {**os.environ, **{f"SURROGATE_{name.upper()}": str(value) for name, value in given.items()}}
