@@ -22,6 +22,8 @@ from surrogate import (
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = "5"
+# A key may also be sent as a bearer token, the one of both ways that is registered for a challenge.
+CHALLENGE = 'Bearer realm="surrogate"'
 _LONGEST_PATH = 120
 
 log = structlog.get_logger()
@@ -35,12 +37,44 @@ class ConflictError(SurrogateError):
     """The request does not fit the state of what it names."""
 
 
+class UnauthenticatedError(SurrogateError):
+    """No API key, or none that the service takes."""
+
+
+class ForbiddenError(SurrogateError):
+    """The caller may not do this."""
+
+
+class MisdirectedError(SurrogateError):
+    """The request names a host that this service is not."""
+
+
+class TooManyError(SurrogateError):
+    """More requests or jobs than the caller may have at once.
+
+    Attributes:
+        retry_after_s: when to try again, s.
+    """
+
+    def __init__(self, text: str, *, retry_after_s: int) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class StorageQuotaError(TooLargeError):
+    """The caller's uploads and results take as much as they may."""
+
+
 # The most derived class that is listed decides.
 _STATUS: Mapping[type[SurrogateError], HTTPStatus] = {
+    UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     TooLargeError: HTTPStatus.CONTENT_TOO_LARGE if hasattr(HTTPStatus, "CONTENT_TOO_LARGE") else HTTPStatus(413),
     UnsupportedFormatError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    MisdirectedError: HTTPStatus.MISDIRECTED_REQUEST,
+    TooManyError: HTTPStatus.TOO_MANY_REQUESTS,
     InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     SolveError: HTTPStatus.UNPROCESSABLE_ENTITY,
     CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -78,6 +112,13 @@ def describe(error: BaseException) -> ProblemDetails:
     )
 
 
+def headers_of(error: SurrogateError) -> dict[str, str]:
+    """The headers that go with an error."""
+    if isinstance(error, UnauthenticatedError):
+        return {"WWW-Authenticate": CHALLENGE}
+    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyError) else {}
+
+
 def respond(problem: ProblemDetails, request: Request, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The response that carries a problem."""
     extra = dict(headers or {})
@@ -111,7 +152,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(SurrogateError)
     def on_known(request: Request, error: SurrogateError) -> JSONResponse:
-        return respond(describe(error), request)
+        return respond(describe(error), request, headers_of(error))
 
     @app.exception_handler(DescribedError)
     def on_described(request: Request, error: DescribedError) -> JSONResponse:

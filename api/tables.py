@@ -79,6 +79,7 @@ class PredictionRow(Row):
     stage: Mapped[str | None] = mapped_column(String(64))
     progress: Mapped[float] = mapped_column(default=0.0)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
+    result_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class KeyRow(Table):
@@ -89,9 +90,13 @@ class KeyRow(Table):
         secret_hash: sha256 of the secret, hexadecimal; the secret is random, so that a fast hash is enough.
         name: what the operator calls it.
         scopes: of read, run, admin.
+        previous_hash: of the secret before the last rotation.
+        previous_until: that secret is taken until then.
         requests_per_minute: None takes the service's own.
-        stored_bytes: most that its uploads may take; None takes the service's own.
-        revoked_at: it is refused from then on.
+        unfinished_jobs: most that may wait or run at once; None takes the service's own.
+        stored_bytes: most that its uploads and results may take; None takes the service's own.
+        expires_at: it is refused from then on.
+        revoked_at: it is refused from then on. The row stays: what was made with the key is still another's.
     """
 
     __tablename__ = "surrogate_keys"
@@ -99,9 +104,13 @@ class KeyRow(Table):
     secret_hash: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(100))
     scopes: Mapped[list[str]]
+    previous_hash: Mapped[str | None] = mapped_column(String(64))
+    previous_until: Mapped[datetime | None]
     requests_per_minute: Mapped[int | None]
+    unfinished_jobs: Mapped[int | None]
     stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
