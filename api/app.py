@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 
 from api import errors
-from api.blobs import Blobs
+from api.blobs import open_blobs
 from api.context import Context
 from api.database import open_database
 from api.downloads import Downloads
@@ -90,7 +90,7 @@ def serve(settings: Settings) -> None:
 def _start(settings: Settings) -> tuple[Context, Supervisor, IO[str] | None]:
     lock = hold(settings, "service")
     records = Records(open_database(settings.metadata_url))
-    blobs = Blobs(settings.directory / "blobs", settings.worker_id)
+    blobs = open_blobs(settings, "service")
     downloads = Downloads(records, blobs, threading.BoundedSemaphore(settings.concurrent_renders))
     queue = DbosQueue(settings.jobs_url)
     supervisor = Supervisor(settings)

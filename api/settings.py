@@ -24,6 +24,11 @@ class Settings(BaseSettings):
         database_url: SQLAlchemy URL of the service's own tables; default SQLite in the data directory.
         jobs_database_url: URL of the job engine's tables; default SQLite in the data directory, or `database_url`
             where that is Postgres.
+        blob_url: where uploads and results are kept, s3://bucket/prefix for one; default the data directory. Processes
+            of several machines share this and the database, and nothing else.
+        blob_endpoint: address of an S3-compatible server; default that of the cloud. Credentials: AWS_ACCESS_KEY_ID,
+            AWS_SECRET_ACCESS_KEY, AWS_REGION, or the role of the machine.
+        cache_bytes: about how much of the data directory the copies of what is kept elsewhere may take, bytes.
         worker_id: stable name of this process; after a crash a worker of the same name takes its jobs up again. The
             workers that `surrogate serve` starts are called after it, with a number.
         workers: worker processes that `surrogate serve` starts and keeps alive; 0 where they run elsewhere. SQLite
@@ -53,6 +58,9 @@ class Settings(BaseSettings):
     data_directory: Path = Path("~/.local/share/surrogate")
     database_url: str | None = None
     jobs_database_url: str | None = None
+    blob_url: str | None = None
+    blob_endpoint: str | None = None
+    cache_bytes: PositiveInt = 10 * 2**30
     worker_id: str = Field(default="service", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     workers: int = Field(default=1, ge=0, le=64)
     supervised: bool = False

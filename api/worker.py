@@ -11,7 +11,7 @@ from typing import IO
 import structlog
 
 from api.batching import ByteBudget, MicroBatcher, ModelFidelity, Progress
-from api.blobs import Blobs
+from api.blobs import open_blobs
 from api.database import open_database
 from api.downloads import Downloads
 from api.heartbeat import Heart
@@ -67,7 +67,7 @@ def start_worker(settings: Settings) -> Worker:
     lock = hold(settings, "worker")
     engine = open_database(settings.metadata_url)
     records = Records(engine)
-    blobs = Blobs(settings.directory / "blobs", settings.worker_id)
+    blobs = open_blobs(settings, "worker")
     downloads = Downloads(records, blobs, threading.BoundedSemaphore(settings.concurrent_renders))
 
     def ask(

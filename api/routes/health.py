@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from api.context import ContextOf
 from api.heartbeat import SILENT_S
 from api.schemas import Health
+from surrogate import InfrastructureError
 
 router = APIRouter(tags=["operation"])
 
@@ -22,7 +23,7 @@ async def alive() -> Health:
 
 @router.get("/readyz", summary="Ready", responses={503: {"model": Health}})
 def ready(context: ContextOf, response: Response) -> Health:
-    """Whether requests can be served: the database answers, a worker lives and the data directory can be written."""
+    """Whether requests can be served: the database answers, a worker lives and files can be kept."""
     checks: dict[str, str] = {}
     try:
         context.records.check()
@@ -31,10 +32,12 @@ def ready(context: ContextOf, response: Response) -> Health:
     except Exception as error:
         checks["database"] = type(error).__name__
     try:
-        with context.blobs.scratch():
-            checks["data_directory"] = "ok"
+        context.blobs.check()
+        checks["files"] = "ok"
     except OSError as error:
-        checks["data_directory"] = error.strerror or type(error).__name__
+        checks["files"] = error.strerror or type(error).__name__
+    except InfrastructureError:
+        checks["files"] = "no object store"
     well = all(state == "ok" for state in checks.values())
     response.status_code = 200 if well else 503
     return Health(status="ok" if well else "unavailable", version=VERSION, checks=checks)
