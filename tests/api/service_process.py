@@ -14,7 +14,7 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 PART = ROOT / "meshes" / "bracket.step"
-START_S = 60
+START_S = 180
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -43,6 +43,8 @@ class Server:
                     return
             except httpx.TransportError:
                 time.sleep(0.1)
+        if self.process.poll() is None:
+            self.end(signal.SIGKILL)
         raise RuntimeError(f"the server did not start:\n{self.log()}")
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
