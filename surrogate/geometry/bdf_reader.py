@@ -7,6 +7,7 @@ they carry loads and supports, which are given on faces here.
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from surrogate.errors import GeometryError
 from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.cell_conversion import CORNERS, VolumeCells
+from surrogate.geometry.mesh_arrays import MOST_CELLS
 from surrogate.geometry.shell_check import refuse_loose_facets
 
 _SOLIDS = {
@@ -26,6 +28,9 @@ _STRUCTURE = {
     ),
     **dict.fromkeys(("CBAR", "CBEAM", "CBEAM3", "CBEND", "CROD", "CONROD", "CTUBE"), "beam"),
 }
+# Numbers that the lists of one set may hold together.
+_MOST_MEMBERS = 4 * MOST_CELLS
+_BEGIN = re.compile(r"\s*BEGIN\s+BULK", re.IGNORECASE)
 _SYSTEMS = ("CORD1R", "CORD1C", "CORD1S", "CORD2C", "CORD2S")
 
 
@@ -42,9 +47,9 @@ def read_bdf(file: Path) -> VolumeCells:
     point_sets: dict[str, list[int]] = {}
     facets: dict[int, list[list[int]]] = {3: [], 4: []}
     refused: Counter[str] = Counter()
-    text = file.read_text(errors="replace")
-    by_gmsh = "gmsh" in text[:2000].lower()
-    for name, fields in _cards(text):
+    with file.open(errors="replace") as lines:
+        by_gmsh = "gmsh" in lines.read(2000).lower()
+    for name, fields in _cards(file):
         try:
             if name == "GRID":
                 number, system, *xyz = (fields + [""] * 5)[:5]
@@ -57,7 +62,8 @@ def read_bdf(file: Path) -> VolumeCells:
                 systems[int(fields[0])] = _rectangular(fields)
             elif name in ("SET1", "SPC1"):
                 items = fields[1:] if name == "SET1" else fields[2:]
-                point_sets.setdefault(f"{name} {fields[0]}", []).extend(_listed(items))
+                members = point_sets.setdefault(f"{name} {fields[0]}", [])
+                members += _listed(items, _MOST_MEMBERS - len(members))
             elif name == "INCLUDE":
                 raise GeometryError("it includes other files; paste them in, so that one file holds the mesh")
             elif by_gmsh and name in ("CTRIA3", "CQUAD4"):
@@ -131,12 +137,18 @@ def _indices(nodes: IntArray, labels: IntArray) -> IntArray:
     return place.astype(np.int32)
 
 
-def _cards(text: str) -> Iterator[tuple[str, list[str]]]:
+def _cards(file: Path) -> Iterator[tuple[str, list[str]]]:
     """Bulk data cards: name and fields, continuations joined."""
-    lines = text.splitlines()
-    begin = next((i for i, line in enumerate(lines) if re.match(r"\s*BEGIN\s+BULK", line, re.IGNORECASE)), -1)
+    with file.open(errors="replace") as lines:
+        begin = next((number for number, line in enumerate(lines) if _BEGIN.match(line)), -1)
+        lines.seek(0)
+        yield from _joined(islice(lines, begin + 1, None))
+
+
+def _joined(lines: Iterator[str]) -> Iterator[tuple[str, list[str]]]:
+    """Cards of the lines of a bulk data section."""
     name, fields = "", list[str]()
-    for raw in lines[begin + 1 :]:
+    for raw in lines:
         line = raw.split("$", 1)[0].rstrip().expandtabs(8)
         if not line.strip():
             continue
@@ -181,13 +193,20 @@ def _real(text: str) -> float:
     return float(re.sub(r"(?<=[\d.])([-+])(?=\d+$)", r"E\1", plain) if "E" not in plain else plain)
 
 
-def _listed(items: list[str]) -> list[int]:
-    """Numbers of a list with THRU."""
+def _listed(items: list[str], most: int) -> list[int]:
+    """Numbers of a list with THRU.
+
+    Raises:
+        GeometryError: more than a limit, as a damaged range has.
+    """
     numbers: list[int] = []
     plain = [item.upper() for item in items if item]
     for index, item in enumerate(plain):
         if item == "THRU":
-            numbers += range(int(plain[index - 1]) + 1, int(plain[index + 1]))
+            between = range(int(plain[index - 1]) + 1, int(plain[index + 1]))
+            if len(numbers) + len(between) > most:
+                raise GeometryError(f"its sets list over {_MOST_MEMBERS} numbers, by a THRU; repair the file")
+            numbers += between
         elif item.isdigit():
             numbers.append(int(item))
     return numbers

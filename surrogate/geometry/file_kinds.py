@@ -33,7 +33,7 @@ FORMATS = {
     "bdf": Format("Nastran deck", (".bdf", ".nas"), False),
 }
 
-# What the first bytes of a file say it is, whatever its suffix. Repeated groups are atomic, (?>…), which is tried in one
+# What the first bytes of a file say it is, whatever its suffix. Repeated groups are atomic, (?>…), and so tried in one
 # way only: a head of many comments would take exponential time.
 _SIGNS: tuple[tuple[str, bytes], ...] = (
     ("STEP", rb"\s*(?>/\*.*?\*/\s*)*ISO-10303-21"),

@@ -1,16 +1,20 @@
 """The text of an Abaqus or CalculiX deck: keyword blocks, parts and instances. No meaning of elements here."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from surrogate.errors import GeometryError
 from surrogate.fields import FloatArray, IntArray
+from surrogate.geometry.announced_size import check_count
+from surrogate.geometry.mesh_arrays import MOST_CELLS, MOST_POINTS
 
 # Solid elements C3D<nodes>.
 SOLID_NODES = (4, 5, 6, 8, 10, 13, 15, 20)
+# Members that generated sets may list together.
+_MOST_MEMBERS = 4 * MOST_CELLS
 
 
 @dataclass
@@ -34,12 +38,17 @@ class _Block:
     rows: list[list[str]]
 
 
-def read_deck(text: str) -> tuple[DeckScope, list[list[float]]]:
-    """The one part of a deck, merged with what stands outside parts, and the motion of its instance."""
+def read_deck(lines: Iterable[str]) -> tuple[DeckScope, list[list[float]]]:
+    """The one part of a deck, merged with what stands outside parts, and the motion of its instance.
+
+    Raises:
+        TooLargeError: more points or cells than are read.
+        GeometryError: several parts, other files included, or damaged numbers.
+    """
     scopes: dict[str, DeckScope] = {"": DeckScope()}
     instances: list[tuple[str, list[list[float]]]] = []
     current = ""
-    for block in _blocks(text):
+    for block in _blocks(lines):
         match block.keyword:
             case "PART":
                 current = block.parameters.get("NAME", "part").upper()
@@ -77,11 +86,11 @@ def read_deck(text: str) -> tuple[DeckScope, list[list[float]]]:
     return merged, instances[0][1] if instances else []
 
 
-def _blocks(text: str) -> Iterator[_Block]:
+def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
     """Keyword blocks of a deck, comments left out, keywords in capitals."""
     block: _Block | None = None
     pending = ""
-    for raw in text.splitlines():
+    for raw in lines:
         line = raw.strip()
         if not line or line.startswith("**"):
             continue
@@ -97,8 +106,16 @@ def _blocks(text: str) -> Iterator[_Block]:
             block, pending = _Block(" ".join(keyword.upper().split()), parameters, []), ""
         elif block is not None:
             block.rows.append([item.strip() for item in line.split(",")])
+            if len(block.rows) > MOST_POINTS:
+                _check_rows(block)
     if block is not None:
         yield block
+
+
+def _check_rows(block: _Block) -> None:
+    """Stop reading where there are more points or cells than are read; a cell of 20 points takes two rows."""
+    title, most = {"NODE": ("points", MOST_POINTS)}.get(block.keyword, ("rows of cells or sets", 2 * MOST_CELLS))
+    check_count(title, len(block.rows), most)
 
 
 def _store(scope: DeckScope, block: _Block) -> None:
@@ -109,6 +126,7 @@ def _store(scope: DeckScope, block: _Block) -> None:
             case "NODE":
                 rows = [[float(item or 0) for item in [*row, "0", "0", "0"][:4]] for row in block.rows]
                 scope.nodes.append(np.array(rows, np.float64).reshape(-1, 4))
+                check_count("points", sum(len(table) for table in scope.nodes), MOST_POINTS)
                 if "NSET" in parameters:
                     scope.node_sets.setdefault(parameters["NSET"], []).extend(row[0] for row in block.rows)
             case "ELEMENT":
@@ -155,5 +173,8 @@ def _members(block: _Block) -> list[str]:
     members: list[str] = []
     for row in block.rows:
         start, stop, *step = [int(item) for item in row if item]
-        members += [str(number) for number in range(start, stop + 1, step[0] if step else 1)]
+        numbers = range(start, stop + 1, step[0] if step else 1)
+        if len(members) + len(numbers) > _MOST_MEMBERS:
+            raise GeometryError(f"its *{block.keyword}, GENERATE lists over {_MOST_MEMBERS} numbers; repair the file")
+        members += [str(number) for number in numbers]
     return members

@@ -46,14 +46,15 @@ def read_inp(file: Path) -> VolumeCells:
     Raises:
         GeometryError: no solid elements, several parts, shells or beams, other files included, or damaged numbers.
     """
-    text = file.read_text(errors="replace")
-    scope, motion = read_deck(text)
+    with file.open(errors="replace") as lines:
+        scope, motion = read_deck(lines)
     if not scope.nodes or not scope.elements:
         raise GeometryError("it has no *NODE and *ELEMENT data; is it an Abaqus or CalculiX deck?")
     table = np.concatenate(scope.nodes)
     labels, first = np.unique(table[:, 0].astype(np.int64), return_index=True)
     points = _moved(table[first, 1:4], motion)
-    by_gmsh = "gmsh" in text[:2000].lower()
+    with file.open(errors="replace") as lines:
+        by_gmsh = "gmsh" in lines.read(2000).lower()
     blocks, owners, numbers, facets = _elements(scope, labels, by_gmsh)
     refuse_loose_facets(blocks, [corners for corners, _ in facets], 0)
     if by_gmsh:
@@ -127,6 +128,7 @@ class _Sets:
         self._scope, self._labels = scope, labels
         self._order = np.argsort(numbers, kind="stable")
         self._numbers = numbers[self._order]
+        self._resolved: dict[tuple[int, str], IntArray] = {}
 
     def named(
         self,
@@ -168,15 +170,22 @@ class _Sets:
         cell_sets = {name: members for name, members in cell_sets.items() if len(members)}
         return VolumeCells(points, blocks, owners, sides, names, point_sets, cell_sets)
 
-    def _resolve(self, name: str, sets: dict[str, list[str]], depth: int = 0) -> IntArray:
-        """Numbers in a set, sets inside it resolved; a number stands for itself."""
-        name = name.rsplit(".", 1)[-1] if not name.isdigit() else name
+    def _resolve(self, name: str, sets: dict[str, list[str]]) -> IntArray:
+        """Numbers in a set [n], sets inside it resolved; a number stands for itself.
+
+        Each set is resolved once: sets of sets of sets would take exponential time.
+        """
         if name.isdigit():
             return np.array([int(name)], np.int64)
-        found = next((items for key, items in sets.items() if key.upper() == name.upper()), [])
-        plain = np.array([int(item) for item in found if item.isdigit()], np.int64)
-        nested = [self._resolve(item, sets, depth + 1) for item in found if not item.isdigit() and depth < 10]
-        return np.concatenate([plain, *nested])
+        known = id(sets), name.rsplit(".", 1)[-1].upper()
+        if known not in self._resolved:
+            # Until it is known it is empty, so that a set which holds itself ends.
+            self._resolved[known] = np.zeros(0, np.int64)
+            found = next((items for key, items in sets.items() if key.upper() == known[1]), [])
+            plain = np.array([int(item) for item in found if item.isdigit()], np.int64)
+            nested = [self._resolve(item, sets) for item in found if not item.isdigit()]
+            self._resolved[known] = np.unique(np.concatenate([plain, *nested]))
+        return self._resolved[known]
 
     def _points(self, labels: IntArray) -> IntArray:
         return np.flatnonzero(np.isin(self._labels, labels)).astype(np.int32)

@@ -15,6 +15,10 @@ from surrogate.fields import FloatArray
 from surrogate.geometry.surface_fit import PlaneFit, SurfaceFit
 
 MOST_POINTS = 2_000_000
+# A mesh of ten-node tetrahedra has about 1.4 points a cell; surface and line cells of the file count too.
+MOST_CELLS = 2 * MOST_POINTS
+MOST_TRIANGLES = MOST_POINTS
+_LONGEST_NAME = 500
 
 
 def save_arrays(
@@ -28,7 +32,8 @@ def save_arrays(
     tag_surfaces: Mapping[int, SurfaceFit] | None = None,
     split_tags: bool = False,
 ) -> None:
-    """Write what `build_tet_mesh` takes, see there."""
+    """Write what `build_tet_mesh` takes, see there; longer names than anybody types are cut."""
+    names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in tag_names.values()]
     surfaces = dict(tag_surfaces or {})
     np.savez(
         path,
@@ -37,7 +42,7 @@ def save_arrays(
         tagged_triangles=tagged_triangles.astype(np.int32).reshape(-1, 3),
         triangle_tags=triangle_tags.astype(np.int32),
         name_tags=np.array(list(tag_names), np.int32),
-        names=np.array(list(tag_names.values()), np.str_),
+        names=np.array(names, np.str_),
         surface_tags=np.array(list(surfaces), np.int32),
         surfaces=np.array([_row(surface) for surface in surfaces.values()], np.float64).reshape(-1, 7),
         split_tags=np.array(split_tags),

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate.errors import GeometryError, TooLargeError
+from surrogate.errors import GeometryError
 from surrogate.fields import FloatArray, IntArray
+from surrogate.geometry.announced_size import check_announced_size, check_count
 from surrogate.geometry.cell_conversion import VolumeCells, to_tet10
-from surrogate.geometry.mesh_arrays import MOST_POINTS, save_arrays
+from surrogate.geometry.mesh_arrays import MOST_CELLS, MOST_POINTS, save_arrays
 from surrogate.geometry.named_sets import tag_boundary
 
 
@@ -19,13 +20,15 @@ def main(arguments: list[str]) -> None:
     """Read, convert, save."""
     file, out, scale, kind, name = arguments
     try:
+        check_announced_size(Path(file), kind)
         cells = _read(Path(file), kind)
-        if len(cells.points) > 4 * MOST_POINTS:
-            raise TooLargeError(f"it has {len(cells.points)} points, the limit is {MOST_POINTS}; use larger elements")
+        check_count("points", len(cells.points), MOST_POINTS)
+        check_count("cells", sum(len(block) for _, block in cells.blocks), MOST_CELLS)
         points, tets, owners = to_tet10(cells)
+        check_count("points, those in the middle of the edges included,", len(points), MOST_POINTS)
         points, tets = _glue(points, tets)
         triangles, tags, names = tag_boundary(cells, tets, owners)
-    except (GeometryError, TooLargeError) as error:
+    except GeometryError as error:
         raise type(error)(f"{name}: {error}") from error
     held = tags >= 0
     save_arrays(Path(out), points * float(scale), tets, triangles[held], tags[held], names, split_tags=True)

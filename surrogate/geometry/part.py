@@ -19,7 +19,8 @@ from surrogate.geometry.tet_mesh import TetMesh
 _log = logging.getLogger(__name__)
 
 MOST_BYTES = 1 << 30
-_MEMORY_BYTES = 16 << 30
+# Enough for the largest mesh that is read or made.
+_MEMORY_BYTES = 8 << 30
 _DEFAULT_TIMEOUT_S = 58.0
 # Limits are on CPU time; a busy machine may take so many times as long.
 _WALL_FACTOR = 6.0

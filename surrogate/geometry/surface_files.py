@@ -13,8 +13,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 from scipy.spatial import cKDTree
 
-from surrogate.errors import GeometryError
+from surrogate.errors import GeometryError, TooLargeError
 from surrogate.fields import FloatArray, IntArray
+from surrogate.geometry.mesh_arrays import MOST_TRIANGLES
 
 _MERGE_SHARE = 1e-5
 _MOST_SHELLS = 50
@@ -47,6 +48,7 @@ def read_surface(file: Path, kind: str) -> ClosedSurface:
         kind: "stl" or "obj".
 
     Raises:
+        TooLargeError: more triangles than are read.
         GeometryError: damaged, empty, open, branched, or of several solids.
     """
     points, triangles = _read_stl(file) if kind == "stl" else _read_obj(file)
@@ -98,15 +100,25 @@ def close_surface(points: FloatArray, triangles: IntArray) -> ClosedSurface:
     return ClosedSurface(points, np.ascontiguousarray(triangles, np.int32), volume, area, shells)
 
 
+def _check_triangles(count: int) -> None:
+    """Refuse more triangles than are read, before they are."""
+    if count > MOST_TRIANGLES:
+        raise TooLargeError(
+            f"it has {count} triangles, the limit is {MOST_TRIANGLES}; export it with a coarser tolerance"
+        )
+
+
 def _read_stl(file: Path) -> tuple[FloatArray, IntArray]:
     """Corners of the triangles of a binary or text STL."""
     data = file.read_bytes()
     count = int.from_bytes(data[80:84], "little") if len(data) >= 84 else -1
     if count >= 0 and len(data) == 84 + 50 * count:
+        _check_triangles(count)
         return _soup(_binary_corners(data, count))
     if data.lstrip()[:5].lower() == b"solid":
+        facets = sum(1 for _ in re.finditer(rb"endfacet", data, re.IGNORECASE))
+        _check_triangles(facets)
         numbers = re.findall(rb"vertex\s+(\S+)\s+(\S+)\s+(\S+)", data, re.IGNORECASE)
-        facets = len(re.findall(rb"endfacet", data, re.IGNORECASE))
         if len(numbers) != 3 * facets or (facets and not re.search(rb"endsolid", data, re.IGNORECASE)):
             raise GeometryError(
                 f"it is cut off or damaged ({len(numbers)} vertices for {facets} facets); export it again"
@@ -116,8 +128,11 @@ def _read_stl(file: Path) -> tuple[FloatArray, IntArray]:
         except ValueError as error:
             raise GeometryError(f"it has coordinates that are no numbers ({error}); export it again") from error
     if count >= 0 and len(data) > 84 + 50 * count and count > 0:
+        _check_triangles(count)
         return _soup(_binary_corners(data, count))
-    raise GeometryError(f"it is no STL, or cut off: it announces {max(count, 0)} triangles in {len(data)} bytes")
+    raise GeometryError(
+        f"it is no STL, or cut off: it announces {max(count, 0)} triangles in {len(data)} bytes; export it again"
+    )
 
 
 def _binary_corners(data: bytes, count: int) -> FloatArray:
@@ -143,6 +158,7 @@ def _read_obj(file: Path) -> tuple[FloatArray, IntArray]:
                 elif line.startswith("f "):
                     polygon = [int(item.split("/", 1)[0]) for item in line.split()[1:]]
                     polygon = [index - 1 if index > 0 else len(points) + index for index in polygon]
+                    _check_triangles(len(triangles) + len(polygon))
                     triangles += [(polygon[0], b, c) for b, c in pairwise(polygon[1:])]
     except ValueError as error:
         raise GeometryError(f"it is damaged ({error}); export it again") from error
