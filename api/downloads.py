@@ -16,7 +16,7 @@ from api.blobs import Blobs
 from api.errors import ConflictError
 from api.records import Records
 from api.schemas import PictureField, PredictionRequest
-from api.tables import PredictionRow
+from api.tables import MeshRow, PredictionRow
 from surrogate import (
     Fields,
     InputError,
@@ -29,6 +29,8 @@ from surrogate import (
     write_report,
     write_series,
     write_step,
+    write_surface,
+    write_surface_fields,
 )
 
 
@@ -60,6 +62,28 @@ class Downloads:
         """The answer in numbers."""
         return Summary.model_validate_json(self.blobs.path(f"{keys.of_prediction(row.id)}/summary.json").read_bytes())
 
+    def surface(self, row: MeshRow) -> Path:
+        """The surface of a part, safetensors."""
+
+        def make(scratch: Path) -> Path:
+            path = scratch / "surface.safetensors"
+            write_surface(load_mesh(self.blobs.path(f"{keys.of_mesh(row.id)}/mesh.npz")), path)
+            return path
+
+        return self._made(keys.of_mesh(row.id), "surface.safetensors", make)
+
+    def fields(self, row: PredictionRow, *, history: str | None, step: int | None) -> Path:
+        """The fields of a load history at the points of the surface, safetensors; of all stored steps or one."""
+
+        def make(scratch: Path) -> Path:
+            answer = self._fields_file(row)
+            mesh = load_mesh(self.blobs.path(f"{keys.of_mesh(row.mesh_id)}/mesh.npz"))
+            path = scratch / "fields.safetensors"
+            write_surface_fields(mesh, answer, path, history=history or self.summary(row).ranking[0], step=step)
+            return path
+
+        return self._made(keys.of_prediction(row.id), f"fields-{_key(history, step)}.safetensors", make)
+
     def vtu(self, row: PredictionRow, *, history: str | None, step: int | None) -> Path:
         """One step as a VTU file for ParaView."""
 
@@ -69,7 +93,7 @@ class Downloads:
             write_step(choice.problem, choice.fields, path, history=choice.history, step=choice.step)
             return path
 
-        return self._made(row, f"step-{_key(history, step)}.vtu", make)
+        return self._made(keys.of_prediction(row.id), f"step-{_key(history, step)}.vtu", make)
 
     def series(self, row: PredictionRow) -> Path:
         """All stored steps of all histories, a ZIP of a PVD series."""
@@ -84,7 +108,7 @@ class Downloads:
                     archive.write(path, path.relative_to(directory))
             return packed
 
-        return self._made(row, "series.zip", make)
+        return self._made(keys.of_prediction(row.id), "series.zip", make)
 
     def picture(self, row: PredictionRow, field: PictureField, *, history: str | None, step: int | None) -> Path:
         """One field of one step as a PNG."""
@@ -96,7 +120,7 @@ class Downloads:
             )
             return picture
 
-        return self._made(row, f"{field}-{_key(history, step)}.png", make)
+        return self._made(keys.of_prediction(row.id), f"{field}-{_key(history, step)}.png", make)
 
     def report(self, row: PredictionRow) -> Path:
         """The report in one HTML file, with the solved reference where there is one."""
@@ -108,28 +132,31 @@ class Downloads:
             reference = self._answer(solved)[1] if solved is not None and verified else None
             return write_report(problem, fields, scratch, reference=reference)
 
-        return self._made(row, "verified-report.html" if verified else "report.html", make)
+        return self._made(keys.of_prediction(row.id), "verified-report.html" if verified else "report.html", make)
 
-    def _made(self, row: PredictionRow, name: str, make: Callable[[Path], Path]) -> Path:
-        key = f"{keys.of_prediction(row.id)}/made/{name}"
+    def _made(self, directory: str, name: str, make: Callable[[Path], Path]) -> Path:
+        key = f"{directory}/made/{name}"
         if self.blobs.exists(key):
             return self.blobs.path(key)
         with self.turns, self.blobs.scratch() as scratch:
             # Another request may have made it while this one waited for its turn.
             return self.blobs.path(key) if self.blobs.exists(key) else self.blobs.keep(make(scratch), key)
 
-    def _answer(self, row: PredictionRow, history: str | None = None) -> tuple[Problem, Fields]:
-        """The problem and its answer, all of it or one history."""
+    def _fields_file(self, row: PredictionRow) -> Path:
         key = f"{keys.of_prediction(row.id)}/fields.npz"
         if not self.blobs.exists(key):
             raise ConflictError(
                 f"prediction {row.id} kept no fields because its outputs were empty; predict again with outputs "
                 '["fields"]'
             )
+        return self.blobs.path(key)
+
+    def _answer(self, row: PredictionRow, history: str | None = None) -> tuple[Problem, Fields]:
+        """The problem and its answer, all of it or one history."""
+        path = self._fields_file(row)
         request = PredictionRequest.model_validate_json(row.request)
         mesh = load_mesh(self.blobs.path(f"{keys.of_mesh(row.mesh_id)}/mesh.npz"))
         problem = build_problem(request.problem(), mesh, name=row.name)
-        path = self.blobs.path(key)
         if history is None:
             return problem, load_fields(path)
         known = [entry for entry in problem.load_histories if entry.name == history]

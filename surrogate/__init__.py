@@ -69,6 +69,7 @@ if _typing.TYPE_CHECKING:
     from surrogate.serving.service import predict, predict_many
     from surrogate.serving.summary import compare_summary, summarize
     from surrogate.serving.summary_schema import Summary
+    from surrogate.serving.surface_file import write_surface, write_surface_fields
 
 __all__ = [
     "Acceleration",
@@ -140,6 +141,8 @@ __all__ = [
     "write_report",
     "write_series",
     "write_step",
+    "write_surface",
+    "write_surface_fields",
 ]
 
 _ROOMS = {
@@ -202,6 +205,7 @@ _ROOMS = {
     "surrogate.serving.service": ("predict", "predict_many"),
     "surrogate.serving.summary": ("compare_summary", "summarize"),
     "surrogate.serving.summary_schema": ("Summary",),
+    "surrogate.serving.surface_file": ("write_surface", "write_surface_fields"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

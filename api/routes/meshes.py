@@ -7,13 +7,15 @@ from datetime import UTC
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, File, Form, Response, UploadFile
+from anyio import to_thread
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
 from api import blobs as keys
 from api.context import Context, ContextOf
 from api.errors import ConflictError, DescribedError, declared
+from api.routes.caching import has_already, tag_of, unchanged, whole
 from api.routes.waiting import Prefer, finished, preferred_wait_s
 from api.schemas import FaceList, FaceView, MeshView, ProblemDetails
 from api.security import Caller, CallerOf
@@ -126,6 +128,28 @@ def faces(context: ContextOf, caller: CallerOf, mesh_id: str) -> FaceList:
 
 
 @router.get(
+    "/{mesh_id}/surface",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 409, 422, 503)},
+    summary="The surface, for drawing",
+)
+async def surface(context: ContextOf, caller: CallerOf, request: Request, mesh_id: str) -> Response:
+    """The boundary triangles with their face, and the lines where faces meet.
+
+    A [safetensors](https://huggingface.co/docs/safetensors) file: `points` F32 [N, 3] m, `triangles` U32 [F, 3]
+    (counter-clockwise seen from outside, one from corner to corner of each boundary triangle), `triangle_face` U32 [F]
+    (ids of `/faces`), `edges` U32 [L, 2], `point_ids` U32 [N] (index into the points of the mesh).
+    """
+    row = await run_in_threadpool(_ready, context, caller, mesh_id)
+    # A deleted part that is uploaded again has the same id, and perhaps other points.
+    tag = tag_of(row.id, row.run, "surface")
+    if has_already(request, tag):
+        return unchanged(tag, "ask")
+    path = await to_thread.run_sync(context.downloads.surface, row, limiter=context.download_threads)
+    return whole(path, tag, "ask", "application/octet-stream")
+
+
+@router.get(
     "/{mesh_id}/content",
     response_class=FileResponse,
     responses={200: {"content": {"application/octet-stream": {}}}, **declared(404)},
@@ -154,11 +178,19 @@ def ready_mesh(context: Context, row: MeshRow) -> TetMesh:
         ConflictError: it is still being meshed.
         DescribedError: it could not be meshed.
     """
+    return load_mesh(context.blobs.path(mesh_key(_meshed(row).id)))
+
+
+def _ready(context: Context, caller: Caller, mesh_id: str) -> MeshRow:
+    return _meshed(context.records.mesh(mesh_id, caller.owner))
+
+
+def _meshed(row: MeshRow) -> MeshRow:
     if row.status in UNFINISHED:
         raise ConflictError(f"mesh {row.id} is still {row.status}; poll {router.prefix}/{row.id} until it is ready")
     if row.status == "failed":
         raise DescribedError(ProblemDetails.model_validate(row.error))
-    return load_mesh(context.blobs.path(mesh_key(row.id)))
+    return row
 
 
 def view(row: MeshRow) -> MeshView:

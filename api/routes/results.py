@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
 from api.context import Context, ContextOf
 from api.errors import ConflictError, declared
+from api.routes.caching import has_already, tag_of, unchanged, whole
 from api.schemas import PictureField
 from api.security import Caller, CallerOf
 from api.tables import PredictionRow
@@ -20,6 +21,7 @@ router = APIRouter(prefix="/v1/predictions", tags=["results"])
 
 History = Annotated[str | None, Query(max_length=200, description="name of a load history; default the worst")]
 Step = Annotated[int | None, Query(ge=0, le=10**9, description="index of a stored step; default the peak step")]
+EveryStep = Annotated[int | None, Query(ge=0, le=10**9, description="index of a stored step; default all of them")]
 
 
 @router.get("/{prediction_id}/summary", responses=declared(404, 409), summary="summary.json")
@@ -29,20 +31,52 @@ def summary(context: ContextOf, caller: CallerOf, prediction_id: str) -> Summary
 
 
 @router.get(
+    "/{prediction_id}/fields",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 409, 422, 503)},
+    summary="The fields on the surface",
+)
+async def surface_fields(
+    context: ContextOf,
+    caller: CallerOf,
+    request: Request,
+    prediction_id: str,
+    history: History = None,
+    step: EveryStep = None,
+) -> Response:
+    """Displacement, von Mises stress and plastic strain at the points of the mesh's `/surface`, in their order.
+
+    A [safetensors](https://huggingface.co/docs/safetensors) file: `steps` U32 [S], `displacement` F32 [S, N, 3] m,
+    `von_mises` F32 [S, N] Pa, `plastic_strain` F32 [S, N] (equivalent) and, for predicted answers,
+    `von_mises_interval` F32 [S, N] Pa, the width of the 90 % interval of the step's peak scaled to each point.
+    """
+
+    def make(row: PredictionRow) -> Path:
+        return context.downloads.fields(row, history=history, step=step)
+
+    return await _file(context, caller, request, prediction_id, make, "application/octet-stream", None)
+
+
+@router.get(
     "/{prediction_id}/result.vtu",
     response_class=FileResponse,
     responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 409, 422, 503)},
     summary="One step for ParaView",
 )
 async def result(
-    context: ContextOf, caller: CallerOf, prediction_id: str, history: History = None, step: Step = None
-) -> FileResponse:
+    context: ContextOf,
+    caller: CallerOf,
+    request: Request,
+    prediction_id: str,
+    history: History = None,
+    step: Step = None,
+) -> Response:
     """Quadratic tetrahedra with displacement, stress and plastic strain of one stored step."""
 
     def make(row: PredictionRow) -> Path:
         return context.downloads.vtu(row, history=history, step=step)
 
-    return await _file(context, caller, prediction_id, make, "application/octet-stream", ".vtu")
+    return await _file(context, caller, request, prediction_id, make, "application/octet-stream", ".vtu")
 
 
 @router.get(
@@ -51,9 +85,9 @@ async def result(
     responses={200: {"content": {"application/zip": {}}}, **declared(404, 409, 503)},
     summary="All stored steps for ParaView",
 )
-async def series(context: ContextOf, caller: CallerOf, prediction_id: str) -> FileResponse:
+async def series(context: ContextOf, caller: CallerOf, request: Request, prediction_id: str) -> Response:
     """A ZIP of a PVD series: the stored steps of the load histories, the worst 200 steps where there are more."""
-    return await _file(context, caller, prediction_id, context.downloads.series, "application/zip", ".zip")
+    return await _file(context, caller, request, prediction_id, context.downloads.series, "application/zip", ".zip")
 
 
 @router.get(
@@ -65,17 +99,18 @@ async def series(context: ContextOf, caller: CallerOf, prediction_id: str) -> Fi
 async def render(
     context: ContextOf,
     caller: CallerOf,
+    request: Request,
     prediction_id: str,
     field: PictureField = "von_mises",
     history: History = None,
     step: Step = None,
-) -> FileResponse:
+) -> Response:
     """One field of one stored step on the part."""
 
     def make(row: PredictionRow) -> Path:
         return context.downloads.picture(row, field, history=history, step=step)
 
-    return await _file(context, caller, prediction_id, make, "image/png", None)
+    return await _file(context, caller, request, prediction_id, make, "image/png", None)
 
 
 @router.get(
@@ -84,9 +119,13 @@ async def render(
     responses={200: {"content": {"text/html": {}}}, **declared(404, 409, 503)},
     summary="The report",
 )
-async def report(context: ContextOf, caller: CallerOf, prediction_id: str) -> FileResponse:
+async def report(context: ContextOf, caller: CallerOf, request: Request, prediction_id: str) -> Response:
     """One HTML file with the pictures in it; with the differences once the prediction is verified."""
-    return await _file(context, caller, prediction_id, context.downloads.report, "text/html", None)
+    row = await run_in_threadpool(_done, context, prediction_id, caller)
+    path = await to_thread.run_sync(context.downloads.report, row, limiter=context.download_threads)
+    # Another file once the prediction is verified; its name says which.
+    tag = tag_of(row.id, row.run, path.name)
+    return unchanged(tag, "ask") if has_already(request, tag) else whole(path, tag, "ask", "text/html")
 
 
 def _done(context: Context, prediction_id: str, caller: Caller) -> PredictionRow:
@@ -99,12 +138,16 @@ def _done(context: Context, prediction_id: str, caller: Caller) -> PredictionRow
 async def _file(
     context: Context,
     caller: Caller,
+    request: Request,
     prediction_id: str,
     make: Callable[[PredictionRow], Path],
     media_type: str,
     suffix: str | None,
-) -> FileResponse:
-    """A file of a result; with a suffix it is saved under the problem's name, without one it is shown."""
+) -> Response:
+    """A file of a result, which never changes; with a suffix it is saved under the problem's name."""
     row = await run_in_threadpool(_done, context, prediction_id, caller)
+    tag = tag_of(row.id, row.run, request.url.path, request.url.query)
+    if has_already(request, tag):
+        return unchanged(tag, "forever")
     path = await to_thread.run_sync(make, row, limiter=context.download_threads)
-    return FileResponse(path, media_type=media_type, filename=f"{row.name}{suffix}" if suffix else None)
+    return whole(path, tag, "forever", media_type, f"{row.name}{suffix}" if suffix else None)

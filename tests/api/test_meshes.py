@@ -6,7 +6,9 @@ import math
 import time
 
 import httpx
+import numpy as np
 import pytest
+from safetensors.numpy import load
 
 from tests.api.service_process import PART, refused, upload
 
@@ -39,6 +41,27 @@ def test_faces_show_what_selectors_compare_with(client: httpx.Client, mesh_id: s
     for face in faces:
         assert (face["normal"] is not None) == (face["kind"] == "plane")
         assert (face["axis"] is not None) == (face["kind"] == "cylinder")
+
+
+def test_the_surface_is_that_of_the_listed_faces(client: httpx.Client, mesh_id: str) -> None:
+    """Each face's triangles have the area that the list says; corners cut the arcs of holes short."""
+    response = client.get(f"/v1/meshes/{mesh_id}/surface")
+    assert response.headers["content-type"] == "application/octet-stream"
+    surface = load(response.content)
+    first, second, third = (surface["points"][surface["triangles"][:, corner]].astype(float) for corner in range(3))
+    area = np.bincount(surface["triangle_face"], np.linalg.norm(np.cross(second - first, third - first), axis=1) / 2)
+    for face in client.get(f"/v1/meshes/{mesh_id}/faces").json()["faces"]:
+        assert area[face["id"]] == pytest.approx(face["area_m2"], rel=0.1)
+    assert surface["edges"].max() < len(surface["points"]) == len(surface["point_ids"])
+    assert surface["point_ids"].max() < client.get(f"/v1/meshes/{mesh_id}").json()["points"]
+
+
+def test_who_has_the_surface_is_not_sent_it_again(client: httpx.Client, mesh_id: str) -> None:
+    address = f"/v1/meshes/{mesh_id}/surface"
+    tag = client.get(address).headers["ETag"]
+    again = client.get(address, headers={"If-None-Match": f'"other", {tag}'})
+    assert again.status_code == 304 and again.content == b"" and again.headers["ETag"] == tag
+    assert client.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
 def test_the_upload_comes_back_bit_for_bit(client: httpx.Client, mesh_id: str) -> None:
@@ -78,7 +101,7 @@ def test_an_element_size_that_is_none_is_refused(client: httpx.Client, size: str
     assert "element_size_m" in refused(send(client, PART.name, b"x", element_size_m=size), 422)
 
 
-@pytest.mark.parametrize("suffix", ["", "/faces", "/content"])
+@pytest.mark.parametrize("suffix", ["", "/faces", "/surface", "/content"])
 @pytest.mark.parametrize("name", ["nothing", "..%2f..%2fservice.sqlite", "%00"])
 def test_an_unknown_mesh_is_404(client: httpx.Client, name: str, suffix: str) -> None:
     refused(client.get(f"/v1/meshes/{name}{suffix}"), 404)

@@ -98,7 +98,9 @@ def test_an_answer_that_would_not_fit_is_refused(client: httpx.Client, mesh_id: 
     assert "10 load histories" in refused(ask(client, problem(mesh_id, load_histories=many)), 413)
 
 
-@pytest.mark.parametrize("suffix", ["", "/summary", "/result.vtu", "/render.png", "/report", "/verification"])
+@pytest.mark.parametrize(
+    "suffix", ["", "/summary", "/fields", "/result.vtu", "/render.png", "/report", "/verification"]
+)
 def test_an_unknown_prediction_is_404(client: httpx.Client, suffix: str) -> None:
     refused(client.get(f"/v1/predictions/{uuid.uuid4().hex}{suffix}"), 404)
 

@@ -5,7 +5,9 @@ import re
 import zipfile
 
 import httpx
+import numpy as np
 import pytest
+from safetensors.numpy import load
 
 from tests.api.service_process import refused
 
@@ -35,6 +37,36 @@ def test_another_step_is_another_file(client: httpx.Client, address: str) -> Non
     first = client.get(f"{address}/result.vtu", params={"step": 0}).content
     assert worst == named != first
     assert client.get(f"{address}/result.vtu", params={"step": 0}).content == first
+
+
+def test_the_fields_lie_on_the_points_of_the_surface(client: httpx.Client, address: str, solved: Body) -> None:
+    """Every stored step; the peak on the surface does not exceed the one over the quadrature points."""
+    response = client.get(f"{address}/fields", params={"history": "limit then unload"})
+    assert response.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    fields = load(response.content)
+    count = len(load(client.get(f"/v1/meshes/{solved['mesh']}/surface").content)["points"])
+    assert fields["steps"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert fields["displacement"].shape == (6, count, 3) and fields["plastic_strain"].shape == (6, count)
+    (history,) = solved["summary"]["histories"]
+    for values, displacement, step in zip(fields["von_mises"], fields["displacement"], history["steps"], strict=True):
+        # The last step, unloaded, has none left.
+        assert values.max() <= step["peak_von_mises_pa"]["value"] * (1 + 1e-6)
+        assert np.linalg.norm(displacement, axis=1).max() <= step["max_displacement_m"]["value"] * (1 + 1e-6)
+    assert fields["von_mises"].max() > 0.5 * history["steps"][3]["peak_von_mises_pa"]["value"]
+    # A solved answer has no interval, and needs none.
+    assert "von_mises_interval" not in fields
+    one = load(client.get(f"{address}/fields", params={"history": "limit then unload", "step": 3}).content)
+    np.testing.assert_array_equal(one["von_mises"][0], fields["von_mises"][3])
+    refused(client.get(f"{address}/fields", params={"step": 6}), 422)
+    refused(client.get(f"{address}/fields", params={"history": "x"}), 422)
+
+
+def test_who_has_a_file_is_not_sent_it_again(client: httpx.Client, address: str) -> None:
+    for name in ("fields", "result.vtu", "render.png"):
+        first = client.get(f"{address}/{name}", params={"step": 1})
+        tag = first.headers["ETag"]
+        assert client.get(f"{address}/{name}", params={"step": 1}, headers={"If-None-Match": tag}).status_code == 304
+        assert client.get(f"{address}/{name}", params={"step": 2}, headers={"If-None-Match": tag}).status_code == 200
 
 
 def test_a_step_or_history_that_is_not_there_is_told(client: httpx.Client, address: str) -> None:
