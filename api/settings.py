@@ -4,14 +4,21 @@ Every setting is `SURROGATE_` plus its name in capitals: `SURROGATE_DATA_DIRECTO
 """
 
 import os
+import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PREFIX = "SURROGATE_"
+
+
+def _this_machine() -> str:
+    """Its name, which a container has of its own, as a name of a worker."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()).lstrip("._-")[:80] or "service"
 
 
 class Settings(BaseSettings):
@@ -29,8 +36,16 @@ class Settings(BaseSettings):
         blob_endpoint: address of an S3-compatible server; default that of the cloud. Credentials: AWS_ACCESS_KEY_ID,
             AWS_SECRET_ACCESS_KEY, AWS_REGION, or the role of the machine.
         cache_bytes: about how much of the data directory the copies of what is kept elsewhere may take, bytes.
-        worker_id: stable name of this process; after a crash a worker of the same name takes its jobs up again. The
-            workers that `surrogate serve` starts are called after it, with a number.
+        trusted_proxies: addresses or networks, comma-separated, of proxies whose word is taken for where a request
+            comes from (X-Forwarded-For, X-Forwarded-Proto).
+        allowed_origins: web pages of other origins that browsers may let in, comma-separated: https://parts.example.
+        requests_per_minute: most requests of one API key in any minute; 0 sets no limit, as below.
+        unfinished_jobs: most meshes and predictions of one key that wait or run at once.
+        stored_bytes: most that uploads and results of one key may take, bytes.
+        anonymous_requests_per_minute: most requests without a key from one address in any minute.
+        wrong_keys_per_minute: so many wrong keys from one address in a minute, and it has to wait.
+        worker_id: stable name of this process, default that of this machine; after a crash a worker of the same name
+            takes its jobs up again. The workers that `surrogate serve` starts are called after it, with a number.
         workers: worker processes that `surrogate serve` starts and keeps alive; 0 where they run elsewhere. SQLite
             serves one.
         supervised: set for the workers that `surrogate serve` starts: they end with it.
@@ -61,7 +76,14 @@ class Settings(BaseSettings):
     blob_url: str | None = None
     blob_endpoint: str | None = None
     cache_bytes: PositiveInt = 10 * 2**30
-    worker_id: str = Field(default="service", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    trusted_proxies: str = "127.0.0.1"
+    allowed_origins: str = ""
+    requests_per_minute: NonNegativeInt = 600
+    unfinished_jobs: NonNegativeInt = 100
+    stored_bytes: NonNegativeInt = 20 * 2**30
+    anonymous_requests_per_minute: NonNegativeInt = 300
+    wrong_keys_per_minute: NonNegativeInt = 20
+    worker_id: str = Field(default_factory=_this_machine, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     workers: int = Field(default=1, ge=0, le=64)
     supervised: bool = False
     device: str = "auto"
@@ -76,7 +98,7 @@ class Settings(BaseSettings):
     concurrent_predictions: PositiveInt = 16
     concurrent_renders: PositiveInt = 2
     job_attempts: PositiveInt = 3
-    job_poll_s: PositiveFloat = 0.05
+    job_poll_s: PositiveFloat = 0.2
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
 
@@ -103,6 +125,11 @@ class Settings(BaseSettings):
     def single_process(self) -> bool:
         """Whether a database is SQLite, which only one worker may use."""
         return self.metadata_url.startswith("sqlite") or self.jobs_url.startswith("sqlite")
+
+    @property
+    def origins(self) -> list[str]:
+        """The web pages of other origins that are let in."""
+        return [origin.strip().rstrip("/") for origin in self.allowed_origins.split(",") if origin.strip()]
 
     def environment(self, changes: Mapping[str, object]) -> dict[str, str]:
         """The environment of a child process that reads these settings from it, some of them changed."""
