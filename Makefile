@@ -13,12 +13,13 @@ PROBLEM ?= meshes/bracket.toml
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 # gmsh's wheel links the X libraries although it never opens a window; EGL or OSMesa renders the pictures off screen;
-# CalculiX is the independent reference of the verification tests; bubblewrap isolates readers of untrusted files.
+# CalculiX is the independent reference of the verification tests; bubblewrap isolates readers of untrusted files;
+# chromium opens the page in its tests.
 SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
-    libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap
+    libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap chromium
 
 .PHONY: help demo test test-fast lint format verification readme-figures family-sheet solver-benchmark front \
-    dataset-card results ablations notebooks parts wheel clean distclean python system-packages
+    dataset-card results ablations notebooks parts web wheel clean distclean python system-packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -70,6 +71,9 @@ notebooks: $(INSTALLED) ## run the notebooks and store their outputs
 
 parts: $(INSTALLED) ## make the sample parts of meshes/ again
 	$(BIN)/python meshes/make_parts.py
+
+web: ## bundle the page's sources into api/web/dist, which is committed; needs Node.js 20 and npm
+	cd api/web && npm ci --no-fund --no-audit && npm run --silent build
 
 wheel: $(INSTALLED) ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .

@@ -1,0 +1,27 @@
+/** A value that tells its listeners when it changes. */
+export class Signal<T> {
+  private readonly listeners = new Set<(value: T) => void>();
+
+  constructor(private held: T) {}
+
+  get value(): T {
+    return this.held;
+  }
+
+  set(value: T): void {
+    this.held = value;
+    for (const listener of [...this.listeners]) listener(value);
+  }
+
+  /** Calls the listener now and at each change. */
+  watch(listener: (value: T) => void): void {
+    this.listeners.add(listener);
+    listener(this.held);
+  }
+
+  /** Calls the listener at each change from now on; the answer ends that. */
+  listen(listener: (value: T) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+}
