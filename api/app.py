@@ -22,7 +22,7 @@ from api.downloads import Downloads
 from api.jobs import DbosQueue
 from api.locking import hold
 from api.records import Records
-from api.routes import catalogue, health, meshes, predictions, results
+from api.routes import catalogue, health, meshes, page, predictions, results
 from api.schemas import ProblemDetails
 from api.settings import Settings
 from api.supervisor import Supervisor
@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(RequestMonitor, max_bytes=chosen.max_upload_bytes)
-    for routes in (health, meshes, predictions, results, catalogue):
+    for routes in (health, meshes, predictions, results, catalogue, page):
         app.include_router(routes.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
