@@ -45,7 +45,6 @@ class Server:
                 time.sleep(0.1)
         if self.process.poll() is None:
             self.end(signal.SIGKILL)
-        self.process.terminate()
         raise RuntimeError(f"the server did not start:\n{self.log()}")
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
