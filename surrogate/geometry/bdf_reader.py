@@ -30,6 +30,7 @@ _STRUCTURE = {
 }
 # Numbers that the lists of one set may hold together.
 _MOST_MEMBERS = 4 * MOST_CELLS
+_MOST_DIGITS = 16
 _BEGIN = re.compile(r"\s*BEGIN\s+BULK", re.IGNORECASE)
 _SYSTEMS = ("CORD1R", "CORD1C", "CORD1S", "CORD2C", "CORD2S")
 
@@ -53,11 +54,11 @@ def read_bdf(file: Path) -> VolumeCells:
         try:
             if name == "GRID":
                 number, system, *xyz = (fields + [""] * 5)[:5]
-                grids[int(number)] = [_real(item) for item in xyz]
-                systems_of[int(number)] = int(system or 0)
+                grids[_label(number)] = [_real(item) for item in xyz]
+                systems_of[int(number)] = _label(system or "0")
             elif name in _SOLIDS:
                 kind, most = _SOLIDS[name]
-                solids[kind].append([int(item or 0) for item in (fields + [""] * most)[: 2 + most]])
+                solids[kind].append([_label(item or "0") for item in (fields + [""] * most)[: 2 + most]])
             elif name == "CORD2R":
                 systems[int(fields[0])] = _rectangular(fields)
             elif name in ("SET1", "SPC1"):
@@ -68,10 +69,10 @@ def read_bdf(file: Path) -> VolumeCells:
                 raise GeometryError("it includes other files; paste them in, so that one file holds the mesh")
             elif by_gmsh and name in ("CTRIA3", "CQUAD4"):
                 # gmsh writes its surfaces as shells and its curves as bars
-                facets[int(name[-1])].append([int(item) for item in fields[1 : 3 + int(name[-1]) - 1]])
+                facets[int(name[-1])].append([_label(item) for item in fields[1 : 3 + int(name[-1]) - 1]])
             elif name in _STRUCTURE and not by_gmsh:
                 refused[name] += 1
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, OverflowError) as error:
             raise GeometryError(f"its card {name} {', '.join(fields[:6])} is damaged ({error})") from error
     if refused:
         listed = ", ".join(f"{number} {name} ({_STRUCTURE[name]})" for name, number in refused.items())
@@ -183,6 +184,17 @@ def _trimmed(fields: list[str]) -> list[str]:
     while end and not fields[end - 1]:
         end -= 1
     return fields[:end]
+
+
+def _label(text: str) -> int:
+    """A number of a point or cell.
+
+    Raises:
+        ValueError: no number, or more digits than Nastran has.
+    """
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"{text[:_MOST_DIGITS]}… is no label")
+    return int(text)
 
 
 def _real(text: str) -> float:

@@ -97,8 +97,8 @@ def load_part(
         InfrastructureError: a library is missing.
     """
     kind = file_format(path)
-    if "\0" in str(path) or not path.is_file():
-        raise GeometryError(f"{path.name!r}: there is no such file; check the path")
+    if not _is_file(path):
+        raise GeometryError(f"{path.name[:200]!r}: there is no such file; check the path")
     if element_size_m is not None and not 0 < element_size_m < float("inf"):
         raise GeometryError(f"element_size_m must be positive, got {element_size_m:g}")
     if element_size_m is not None and not FORMATS[kind].meshed:
@@ -126,6 +126,14 @@ def load_part(
     size_m = element_size(mesh)
     _log.info("%s: %d points, %d cells, element size %.3g m", path.name, len(mesh.points), len(mesh.cells), size_m)
     return mesh
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; no path that the system refuses is one."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _mesh_step(

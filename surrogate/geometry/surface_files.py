@@ -166,7 +166,11 @@ def _read_obj(file: Path) -> tuple[FloatArray, IntArray]:
         raise GeometryError("it holds no faces; export the part again")
     if any(len(point) != 3 for point in points):
         raise GeometryError("it has points without three coordinates; export it again")
-    table, indices = np.array(points), np.array(triangles, np.int64)
+    table = np.array(points)
+    try:
+        indices = np.array(triangles, np.int64)
+    except OverflowError as error:
+        raise GeometryError("its faces name points of absurd numbers; export it again") from error
     if indices.min() < 0 or indices.max() >= len(table):
         raise GeometryError(f"its faces name points outside 1..{len(table)}; export it again")
     return table, indices.astype(np.int32)
