@@ -19,7 +19,8 @@ from surrogate.geometry.tet_mesh import TetMesh
 
 _READING_SECONDS = 300.0
 _READING_BYTES = 16 << 30
-_ENTRY = re.compile(r"<DataSet\b[^>]*>")
+# Bounded, or a file of nothing but beginnings takes quadratic time.
+_ENTRY = re.compile(r"<DataSet\b[^<>]{0,10000}>")
 _ATTRIBUTE = re.compile(r"""\b(timestep|file)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _MOST_BYTES = 64 << 20
 
@@ -41,7 +42,7 @@ def series_files(path: Path) -> list[Path]:
     """The VTU files of a series in order of time: those that a PVD names, or the one VTU itself.
 
     Raises:
-        InputError: not readable, or it names no file.
+        InputError: not readable, or it names no file, or one outside its own folder.
     """
     if path.suffix.lower() != ".pvd":
         return [path]
@@ -55,10 +56,25 @@ def series_files(path: Path) -> list[Path]:
     for entry in _ENTRY.findall(text):
         found = {name: unescape(double or single) for name, double, single in _ATTRIBUTE.findall(entry)}
         if "file" in found:
-            entries.append((float(found.get("timestep", len(entries))), path.parent / found["file"]))
+            entries.append((_time(found.get("timestep", str(len(entries))), path.name), _beside(path, found["file"])))
     if not entries:
         raise InputError(f"{path.name} names no VTU file; export the series again")
     return [file for _, file in sorted(entries, key=lambda pair: pair[0])]
+
+
+def _time(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{name} has the time {text[:40]!r}, which is no number; export the series again") from None
+
+
+def _beside(path: Path, name: str) -> Path:
+    """A file that a series names, in the series' folder or below it."""
+    place = Path(name)
+    if place.is_absolute() or ".." in place.parts or "\0" in name:
+        raise InputError(f"{path.name} names {name[:200]!r} outside its own folder; keep the files together")
+    return path.parent / place
 
 
 def read_series(path: Path, array: str) -> ResultSeries:

@@ -65,6 +65,8 @@ def read_problem_file(path: Path) -> ProblemFile:
         data = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except ValueError as error:
         raise ProblemError(f"{path.name} is not valid {path.suffix.lstrip('.').upper() or 'TOML'}: {error}") from None
+    except RecursionError:
+        raise ProblemError(f"{path.name} is nested too deeply; a problem needs five levels") from None
     try:
         file = ProblemFile.model_validate(data)
         if file.histories is None:
@@ -135,9 +137,11 @@ def read_histories(path: Path) -> list[dict[str, object]]:
     Raises:
         ProblemError: not readable, no header, or a cell that is not a number.
     """
-    rows = [
-        row for row in csv.reader(_read_text(path, "CSV of load histories").splitlines()) if any(map(str.strip, row))
-    ]
+    lines = _read_text(path, "CSV of load histories").splitlines()
+    try:
+        rows = [row for row in csv.reader(lines) if any(map(str.strip, row))]
+    except csv.Error as error:
+        raise ProblemError(f"{path.name} is not a CSV of load histories ({error}); give numbers and commas") from None
     if len(rows) < 2:
         raise ProblemError(f"{path.name} has no steps; give a header of load case names and one row a step")
     header = [cell.strip() for cell in rows[0]]
@@ -166,6 +170,8 @@ def _read_text(path: Path, what: str) -> str:
         raise ProblemError(f"cannot read the {what} {path}: {error.strerror}; check the path") from None
     except UnicodeDecodeError:
         raise ProblemError(f"the {what} {path.name} is not UTF-8 text; save it as UTF-8") from None
+    except ValueError as error:
+        raise ProblemError(f"cannot read the {what} {str(path)!r}: {error}; check the path") from None
 
 
 def _csv_number(cell: str, where: str) -> float:
