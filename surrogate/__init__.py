@@ -29,6 +29,7 @@ if _typing.TYPE_CHECKING:
     from surrogate.geometry.cell_quality import mesh_volume
     from surrogate.geometry.element_size import element_size
     from surrogate.geometry.file_kinds import file_format
+    from surrogate.geometry.isolation import Isolation, isolation_in_force
     from surrogate.geometry.part import load_part
     from surrogate.geometry.selector_kinds import (
         AllSelector,
@@ -88,6 +89,7 @@ __all__ = [
     "HistoryFields",
     "InfrastructureError",
     "InputError",
+    "Isolation",
     "LinearHardening",
     "LoadCase",
     "LoadHistory",
@@ -120,6 +122,7 @@ __all__ = [
     "compare_summary",
     "element_size",
     "file_format",
+    "isolation_in_force",
     "library",
     "list_models",
     "load_fields",
@@ -165,6 +168,7 @@ _ROOMS = {
     "surrogate.geometry.cell_quality": ("mesh_volume",),
     "surrogate.geometry.element_size": ("element_size",),
     "surrogate.geometry.file_kinds": ("file_format",),
+    "surrogate.geometry.isolation": ("Isolation", "isolation_in_force"),
     "surrogate.geometry.part": ("load_part",),
     "surrogate.geometry.selector_kinds": (
         "AllSelector",
