@@ -12,6 +12,7 @@ import uvicorn
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
 from api import errors
@@ -19,11 +20,15 @@ from api.blobs import open_blobs
 from api.context import Context
 from api.database import open_database
 from api.downloads import Downloads
+from api.gate import ANSWERING_HEADERS, ASKING_HEADERS, Gate, Shield
 from api.jobs import DbosQueue
+from api.keys import Keys
 from api.locking import hold
+from api.quotas import Quotas
 from api.records import Records
 from api.routes import catalogue, health, meshes, page, predictions, results
 from api.schemas import ProblemDetails
+from api.security import Doorkeeper, declare, refuse_if_exposed
 from api.settings import Settings
 from api.supervisor import Supervisor
 from api.telemetry import RequestMonitor, configure_logs
@@ -45,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.context, supervisor, lock = await run_in_threadpool(_start, chosen)
+        app.state.context, app.state.doorkeeper, supervisor, lock = await run_in_threadpool(_start, chosen)
         try:
             yield
         finally:
@@ -57,12 +62,26 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description="Elastic-plastic answers for parts and load histories, with intervals. JSON in SI units; "
         "errors are application/problem+json.",
         lifespan=lifespan,
-        responses=errors.declared(405, 422, 500),
+        responses=errors.declared(405, 421, 422, 429, 500),
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
     )
     errors.install(app)
+    # The last one added is the first that a request meets.
+    app.add_middleware(Gate, settings=chosen)
+    if chosen.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=chosen.origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=ASKING_HEADERS,
+            expose_headers=ANSWERING_HEADERS,
+        )
+    app.add_middleware(Shield)
     app.add_middleware(RequestMonitor, max_bytes=chosen.max_upload_bytes)
     for routes in (health, meshes, predictions, results, catalogue, page):
-        app.include_router(routes.router)
+        app.include_router(routes.router, responses=None if routes is health else errors.declared(401, 403))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -71,7 +90,11 @@ def serve(settings: Settings) -> None:
     """Runs the service until it is interrupted.
 
     What is being computed then is left to the next start: jobs outlive the process.
+
+    Raises:
+        InfrastructureError: other machines could reach it, and there is no API key.
     """
+    refuse_if_exposed(settings)
     # uvicorn raises the signal that ended it once more when it is done; the jobs are safe by then.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -81,23 +104,26 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         log_level="warning",
         access_log=False,
+        server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     # A picture that is being made in a thread cannot be interrupted; without this the process would wait for it.
     os._exit(0)
 
 
-def _start(settings: Settings) -> tuple[Context, Supervisor, IO[str] | None]:
+def _start(settings: Settings) -> tuple[Context, Doorkeeper, Supervisor, IO[str] | None]:
     lock = hold(settings, "service")
-    records = Records(open_database(settings.metadata_url))
+    engine = open_database(settings.metadata_url)
+    records = Records(engine)
     blobs = open_blobs(settings, "service")
     downloads = Downloads(records, blobs, threading.BoundedSemaphore(settings.concurrent_renders))
     queue = DbosQueue(settings.jobs_url)
     supervisor = Supervisor(settings)
     supervisor.start()
-    context = Context(settings, records, blobs, queue, downloads, CapacityLimiter(_DOWNLOAD_THREADS))
+    context = Context(settings, records, blobs, queue, downloads, Quotas(engine), CapacityLimiter(_DOWNLOAD_THREADS))
     log.info("service started", directory=str(settings.directory), workers=settings.workers)
-    return context, supervisor, lock
+    return context, Doorkeeper(Keys(engine), settings), supervisor, lock
 
 
 def _stop(supervisor: Supervisor, lock: IO[str] | None) -> None:
@@ -113,5 +139,6 @@ def _openapi(app: FastAPI) -> dict[str, object]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
+        declare(document)
         app.openapi_schema = document
     return app.openapi_schema

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from api.blobs import Blobs
 from api.downloads import Downloads
 from api.jobs import JobQueue
+from api.quotas import Quotas
 from api.records import Records
 from api.settings import Settings
 
@@ -23,6 +24,7 @@ class Context:
         blobs: the files.
         queue: takes jobs for the workers.
         downloads: files made of results.
+        quotas: what each owner may have.
         download_threads: bounds the requests that wait for a file in a thread, so that they leave threads to others.
     """
 
@@ -31,6 +33,7 @@ class Context:
     blobs: Blobs
     queue: JobQueue
     downloads: Downloads
+    quotas: Quotas
     download_threads: CapacityLimiter
 
 

@@ -24,7 +24,7 @@ RUN = CliRunner()
 VERBS = [
     "mesh", "solve", "predict", "compare",
     "campaign", "import", "check", "train", "evaluate", "calibrate", "publish",
-    "serve", "materials", "models",
+    "serve", "worker", "materials", "models",
 ]  # fmt: skip
 
 

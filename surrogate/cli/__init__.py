@@ -10,6 +10,7 @@ import typer
 
 from surrogate.cli.answering import compare, mesh, predict, solve
 from surrogate.cli.importing import check, import_data
+from surrogate.cli.keys import keys
 from surrogate.cli.model_making import calibrate, campaign, evaluate, publish, train
 from surrogate.cli.operating import materials, models, serve, worker
 
@@ -29,3 +30,4 @@ _VERBS: dict[str, Callable[..., None]] = {
 }  # fmt: skip
 for _name, _verb in _VERBS.items():
     app.command(_name)(_verb)
+app.add_typer(keys)
