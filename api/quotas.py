@@ -7,7 +7,7 @@ together let N times as many through. Jobs and bytes are counted in the database
 import math
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import sessionmaker
 
 from api.errors import StorageQuotaError, TooManyError
-from api.tables import UNFINISHED, MeshRow, PredictionRow
+from api.tables import UNFINISHED, MeshRow, PredictionRow, Row
 
 _WINDOW_S = 60.0
 # So many names are kept before those whose window is empty are forgotten: strangers choose their addresses.
@@ -105,30 +105,47 @@ class MovingWindow:
             self._events = {name: events for name, events in self._events.items() if events[-1] > time - _WINDOW_S}
 
 
+@dataclass
+class _Held:
+    """Places that requests hold whose rows are not stored yet."""
+
+    jobs: int = 0
+    size: int = 0
+
+
 class Quotas:
-    """Jobs and bytes of each owner."""
+    """Jobs and bytes of each owner. May be used from any thread."""
 
     def __init__(self, engine: Engine) -> None:
         self._sessions = sessionmaker(engine)
         self._turn = threading.Lock()
+        self._held: defaultdict[str, _Held] = defaultdict(_Held)
 
     @contextmanager
-    def place(self, owner: str, limits: Limits, *, upload_bytes: int = 0) -> Iterator[None]:
-        """Room for one more job, and for an upload: the caller adds the row inside.
-
-        Requests of this process take turns, so that two of them do not both take the last place.
+    def place(self, row: Row, limits: Limits) -> Iterator[None]:
+        """Room for the job of a row, and for an upload: whoever asks stores it inside. What is stored needs no room.
 
         Raises:
             TooManyError: as many jobs wait or run as may.
             StorageQuotaError: what is kept leaves no room.
         """
-        if not limits.unfinished_jobs and not limits.stored_bytes:
+        if not (limits.unfinished_jobs or limits.stored_bytes) or self._is_stored(row):
             yield
             return
+        size = row.upload_bytes if isinstance(row, MeshRow) else 0
         with self._turn:
-            self._check_jobs(owner, limits.unfinished_jobs)
-            self._check_bytes(owner, limits.stored_bytes, upload_bytes)
+            held = self._held[row.owner]
+            self._check_jobs(row.owner, limits.unfinished_jobs, held.jobs)
+            self._check_bytes(row.owner, limits.stored_bytes, held.size, size)
+            # Counted until the row is there, so that two requests do not both take the last place.
+            held.jobs, held.size = held.jobs + 1, held.size + size
+        try:
             yield
+        finally:
+            with self._turn:
+                held.jobs, held.size = held.jobs - 1, held.size - size
+                if not held.jobs:
+                    del self._held[row.owner]
 
     def stored_bytes(self, owner: str) -> int:
         """What the uploads and the results of an owner take."""
@@ -137,17 +154,18 @@ class Quotas:
             results = session.scalar(select(func.sum(PredictionRow.result_bytes)).where(PredictionRow.owner == owner))
         return int(uploads or 0) + int(results or 0)
 
-    def _check_jobs(self, owner: str, most: int) -> None:
+    def _is_stored(self, row: Row) -> bool:
+        with self._sessions() as session:
+            return session.get(type(row), row.id) is not None
+
+    def _check_jobs(self, owner: str, most: int, held: int) -> None:
         if not most:
             return
+        count = held
         with self._sessions() as session:
-            count = sum(
-                session.scalar(
-                    select(func.count()).select_from(table).where(table.owner == owner, table.status.in_(UNFINISHED))
-                )
-                or 0
-                for table in (MeshRow, PredictionRow)
-            )
+            for table in (MeshRow, PredictionRow):
+                of_owner = (table.owner == owner) & table.status.in_(UNFINISHED)
+                count += session.scalar(select(func.count()).select_from(table).where(of_owner)) or 0
         if count >= most:
             raise TooManyError(
                 f"{count} meshes and predictions of this key wait or run, its limit is {most}; wait until some are "
@@ -155,12 +173,12 @@ class Quotas:
                 retry_after_s=_JOBS_RETRY_S,
             )
 
-    def _check_bytes(self, owner: str, most: int, wanted: int) -> None:
+    def _check_bytes(self, owner: str, most: int, held: int, wanted: int) -> None:
         if not most:
             return
-        taken = self.stored_bytes(owner)
+        taken = self.stored_bytes(owner) + held
         if taken + wanted > most or taken >= most:
-            more = f" and this upload would take {wanted / 1e6:.4g} MB more" if wanted else ""
+            more = f", and this upload would take {wanted / 1e6:.4g} MB more" if wanted else ""
             raise StorageQuotaError(
                 f"uploads and results of this key take {taken / 1e6:.4g} MB of {most / 1e6:.4g} MB{more}; delete what "
                 "is no longer needed (DELETE /v1/predictions/{id}, then DELETE /v1/meshes/{id})"

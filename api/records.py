@@ -127,6 +127,11 @@ class Records:
             held.revision += 1
         return True
 
+    def weigh(self, prediction_id: str, size: int) -> None:
+        """Stores what the files of a prediction take, bytes: they count for its owner's quota."""
+        with self.sessions.begin() as session:
+            session.execute(update(PredictionRow).where(PredictionRow.id == prediction_id).values(result_bytes=size))
+
     def finish(
         self, row: Row, status: str, *, facts: dict[str, object] | None = None, error: ProblemDetails | None = None
     ) -> bool:

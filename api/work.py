@@ -170,13 +170,17 @@ class Work:
     def _keep(self, row: PredictionRow, request: PredictionRequest, problem: Problem, fields: Fields) -> None:
         directory = keys.of_prediction(row.id)
         summary = self._summary(row, problem, fields)
+        size = 0
         with self.blobs.scratch() as scratch:
             if request.outputs:
                 save_fields(scratch / "fields.npz", fields)
+                size += (scratch / "fields.npz").stat().st_size
                 self.blobs.keep(scratch / "fields.npz", f"{directory}/fields.npz")
             text = scratch / "summary.json"
             text.write_text(summary.model_dump_json(), encoding="utf-8")
+            size += text.stat().st_size
             self.blobs.keep(text, f"{directory}/summary.json")
+        self.records.weigh(row.id, size)
         if "vtu" in request.outputs:
             self.downloads.vtu(row, history=None, step=None)
         if "png" in request.outputs:
