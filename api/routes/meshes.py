@@ -233,8 +233,9 @@ def _take_in(
             length_unit=length_unit,
             element_size_m=element_size_m,
         )
-        context.blobs.keep(path, upload_key(row))
-    created = context.records.add(row)
+        with context.quotas.place(row, caller.limits):
+            context.blobs.keep(path, upload_key(row))
+            created = context.records.add(row)
     row = context.records.mesh(row.id)
     if row.status == "failed" and row.error is not None and int(str(row.error["status"])) >= 500:
         # Not the part's fault: it deserves another attempt.

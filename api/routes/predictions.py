@@ -213,7 +213,9 @@ def _take_in(
         fidelity=request.fidelity,
         idempotency_key=key,
     )
-    if not context.records.add(row):
+    with context.quotas.place(row, caller.limits):
+        created = context.records.add(row)
+    if not created:
         earlier = context.records.prediction_of_key(key, caller.owner) if key is not None else None
         assert earlier is not None, "only an idempotency key can collide"
         return _same(earlier, text, key), False
@@ -257,7 +259,8 @@ def _take_in_verification(context: Context, caller: Caller, prediction_id: str) 
         fidelity="solved",
         verifies=predicted.id,
     )
-    created = context.records.add(row)
+    with context.quotas.place(row, caller.limits):
+        created = context.records.add(row)
     row = context.records.prediction(row.id)
     if row.status in ("failed", "cancelled"):
         row, created = context.records.renew(row), True
