@@ -1,5 +1,6 @@
 """The HTTP process of the service: an application of FastAPI, and the process that runs it. It computes nothing."""
 
+import asyncio
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
 from api import errors
+from api.backlog import Backlog
 from api.blobs import open_blobs
 from api.context import Context
 from api.database import open_database
@@ -24,6 +26,7 @@ from api.gate import ANSWERING_HEADERS, ASKING_HEADERS, Gate, Shield
 from api.jobs import DbosQueue
 from api.keys import Keys
 from api.locking import hold
+from api.metrics import ServiceMetrics
 from api.quotas import Quotas
 from api.records import Records
 from api.routes import catalogue, health, meshes, page, predictions, results
@@ -31,7 +34,7 @@ from api.schemas import ProblemDetails
 from api.security import Doorkeeper, declare, refuse_if_exposed
 from api.settings import Settings
 from api.supervisor import Supervisor
-from api.telemetry import RequestMonitor, configure_logs
+from api.telemetry import RequestMonitor, configure_logs, watch_loop
 
 log = structlog.get_logger()
 
@@ -47,13 +50,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     chosen = settings or Settings()
     configure_logs(chosen)
+    metrics = ServiceMetrics.create()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.context, app.state.doorkeeper, supervisor, lock = await run_in_threadpool(_start, chosen)
+        app.state.context, app.state.doorkeeper, supervisor, lock = await run_in_threadpool(_start, chosen, metrics)
+        watch = asyncio.create_task(watch_loop(metrics))
         try:
             yield
         finally:
+            watch.cancel()
             await run_in_threadpool(_stop, supervisor, lock)
 
     app = FastAPI(
@@ -79,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=ANSWERING_HEADERS,
         )
     app.add_middleware(Shield)
-    app.add_middleware(RequestMonitor, max_bytes=chosen.max_upload_bytes)
+    app.add_middleware(RequestMonitor, max_bytes=chosen.max_upload_bytes, metrics=metrics)
     for routes in (health, meshes, predictions, results, catalogue, page):
         app.include_router(routes.router, responses=None if routes is health else errors.declared(401, 403))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -112,16 +118,18 @@ def serve(settings: Settings) -> None:
     os._exit(0)
 
 
-def _start(settings: Settings) -> tuple[Context, Doorkeeper, Supervisor, IO[str] | None]:
+def _start(settings: Settings, metrics: ServiceMetrics) -> tuple[Context, Doorkeeper, Supervisor, IO[str] | None]:
     lock = hold(settings, "service")
     engine = open_database(settings.metadata_url)
     records = Records(engine)
     blobs = open_blobs(settings, "service")
     downloads = Downloads(records, blobs, threading.BoundedSemaphore(settings.concurrent_renders))
     queue = DbosQueue(settings.jobs_url)
-    supervisor = Supervisor(settings)
+    supervisor = Supervisor(settings, metrics)
     supervisor.start()
-    context = Context(settings, records, blobs, queue, downloads, Quotas(engine), CapacityLimiter(_DOWNLOAD_THREADS))
+    backlog, quotas = Backlog(engine, settings.max_unfinished, metrics), Quotas(engine)
+    threads = CapacityLimiter(_DOWNLOAD_THREADS)
+    context = Context(settings, records, blobs, queue, downloads, quotas, backlog, metrics, threads)
     log.info("service started", directory=str(settings.directory), workers=settings.workers)
     return context, Doorkeeper(Keys(engine), settings), supervisor, lock
 

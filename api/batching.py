@@ -83,9 +83,10 @@ class MicroBatcher:
         predict_many: the model.
         window_s: how long the first problem waits for others, s.
         size: most problems in a batch.
+        batch_points: most points of the meshes in a batch; a larger problem goes alone.
         batch_bytes: most memory that the answers of a batch may take; a larger problem goes alone.
         capacity: problems that may wait.
-        observe: told the size of each batch.
+        observe: told the problems and the points of each batch.
     """
 
     def __init__(
@@ -95,12 +96,14 @@ class MicroBatcher:
         window_s: float,
         size: int,
         capacity: int,
+        batch_points: int = 100_000,
         batch_bytes: int = 400_000_000,
-        observe: Callable[[int], None] = lambda size: None,
+        observe: Callable[[int, int], None] = lambda problems, points: None,
     ) -> None:
         self._predict_many = predict_many
         self._window_s = window_s
         self._size = size
+        self._batch_points = batch_points
         self._batch_bytes = batch_bytes
         self._observe = observe
         self._waiting: queue.Queue[Query | None] = queue.Queue(capacity)
@@ -151,7 +154,8 @@ class MicroBatcher:
 
     def _gather(self, first: Query) -> tuple[list[Query], Query | None, bool]:
         """The batch that begins with a query, the query that did not fit, and whether the end was met."""
-        batch, taken, deadline = [first], answer_bytes(first.problem), time.monotonic() + self._window_s
+        batch, deadline = [first], time.monotonic() + self._window_s
+        taken, points = answer_bytes(first.problem), _points(first)
         while len(batch) < self._size:
             try:
                 query = self._waiting.get(timeout=max(deadline - time.monotonic(), 0.0))
@@ -159,8 +163,8 @@ class MicroBatcher:
                 break
             if query is None:
                 return batch, None, True
-            taken += answer_bytes(query.problem)
-            if taken > self._batch_bytes:
+            taken, points = taken + answer_bytes(query.problem), points + _points(query)
+            if taken > self._batch_bytes or points > self._batch_points:
                 return batch, query, False
             batch.append(query)
         return batch, None, False
@@ -170,7 +174,7 @@ class MicroBatcher:
         for query in batch:
             groups[query.fidelity, query.model].append(query)
         for (fidelity, model), queries in groups.items():
-            self._observe(len(queries))
+            self._observe(len(queries), sum(map(_points, queries)))
             try:
                 self._ask(queries, fidelity, model)
             except Exception as error:
@@ -203,3 +207,7 @@ class MicroBatcher:
         for query, fields in zip(queries, answers, strict=True):
             if not query.answer.done():
                 query.answer.set_result(fields)
+
+
+def _points(query: Query) -> int:
+    return len(query.problem.mesh.points)

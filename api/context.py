@@ -6,9 +6,11 @@ from typing import Annotated, cast
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from api.backlog import Backlog
 from api.blobs import Blobs
 from api.downloads import Downloads
 from api.jobs import JobQueue
+from api.metrics import ServiceMetrics
 from api.quotas import Quotas
 from api.records import Records
 from api.settings import Settings
@@ -25,6 +27,8 @@ class Context:
         queue: takes jobs for the workers.
         downloads: files made of results.
         quotas: what each owner may have.
+        backlog: the work of all owners that is not finished.
+        metrics: of this process.
         download_threads: bounds the requests that wait for a file in a thread, so that they leave threads to others.
     """
 
@@ -34,6 +38,8 @@ class Context:
     queue: JobQueue
     downloads: Downloads
     quotas: Quotas
+    backlog: Backlog
+    metrics: ServiceMetrics
     download_threads: CapacityLimiter
 
 

@@ -61,6 +61,18 @@ class TooManyError(SurrogateError):
         self.retry_after_s = retry_after_s
 
 
+class BusyError(InfrastructureError):
+    """The service has as much to do as it takes.
+
+    Attributes:
+        retry_after_s: when to try again, s.
+    """
+
+    def __init__(self, text: str, *, retry_after_s: int) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
 class StorageQuotaError(TooLargeError):
     """The caller's uploads and results take as much as they may."""
 
@@ -116,7 +128,7 @@ def headers_of(error: SurrogateError) -> dict[str, str]:
     """The headers that go with an error."""
     if isinstance(error, UnauthenticatedError):
         return {"WWW-Authenticate": CHALLENGE}
-    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyError) else {}
+    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, (TooManyError, BusyError)) else {}
 
 
 def respond(problem: ProblemDetails, request: Request, headers: Mapping[str, str] | None = None) -> JSONResponse:

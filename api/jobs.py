@@ -15,12 +15,20 @@ from dbos import DBOS, DBOSClient, EnqueueOptions, SetWorkflowID
 JobKind = Literal["mesh", "predict", "solve"]
 Handler = Callable[[str], None]
 
+# What solves by FEM waits in a queue of its own.
+_SOLVED = ("solved", "auto")
+
 # Jobs of an older release must stay recoverable: raised only when a job's arguments change their meaning.
 APPLICATION_VERSION = "1"
 # The rows count attempts and give up first; this is the net below.
 _RECOVERY_CAP = 50
 
 log = structlog.get_logger()
+
+
+def prediction_kind(fidelity: str) -> JobKind:
+    """The queue of a prediction: long work must not hold up the model's."""
+    return "solve" if fidelity in _SOLVED else "predict"
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
             takes its jobs up again. The workers that `surrogate serve` starts are called after it, with a number.
         workers: worker processes that `surrogate serve` starts and keeps alive; 0 where they run elsewhere. SQLite
             serves one.
+        worker_nice: by how much the workers that `surrogate serve` starts give way to it where processors are short.
         supervised: set for the workers that `surrogate serve` starts: they end with it.
         device: torch device of the model: auto, cpu, cuda, cuda:1, …
         model: name of the model that answers where a request names none; None takes the registry's default.
@@ -57,11 +58,15 @@ class Settings(BaseSettings):
         max_wait_s: longest `Prefer: wait` that is honoured, s.
         batch_window_s: how long the first request of a batch waits for others, s.
         batch_size: most problems in one batch.
+        batch_points: most points of the meshes in one batch; a larger one goes alone.
         batch_capacity: problems that may wait for the model before new ones are refused.
         concurrent_predictions: predictions that are prepared and batched at the same time.
         concurrent_renders: pictures and files that are made at the same time.
+        max_unfinished: meshes and predictions of all callers that may wait or run before new ones are refused.
         job_attempts: how often a job may take the process down before it is given up.
         job_poll_s: how often the queues are looked at, s.
+        metrics_port: where a worker that `surrogate serve` did not start tells Prometheus its numbers; None: nowhere.
+        metrics_host: address of that.
         log_level: least severe level that is logged.
         log_format: one JSON object a line, or coloured text.
     """
@@ -85,6 +90,7 @@ class Settings(BaseSettings):
     wrong_keys_per_minute: NonNegativeInt = 20
     worker_id: str = Field(default_factory=_this_machine, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     workers: int = Field(default=1, ge=0, le=64)
+    worker_nice: int = Field(default=10, ge=0, le=19)
     supervised: bool = False
     device: str = "auto"
     model: str | None = None
@@ -94,11 +100,15 @@ class Settings(BaseSettings):
     max_wait_s: float = Field(default=60.0, ge=0)
     batch_window_s: float = Field(default=0.005, ge=0)
     batch_size: PositiveInt = 16
+    batch_points: PositiveInt = 100_000
     batch_capacity: PositiveInt = 256
     concurrent_predictions: PositiveInt = 16
     concurrent_renders: PositiveInt = 2
+    max_unfinished: PositiveInt = 500
     job_attempts: PositiveInt = 3
     job_poll_s: PositiveFloat = 0.2
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    metrics_host: str = "127.0.0.1"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
 

@@ -1,5 +1,6 @@
-"""What an operator sees: structured logs with a request id, and counters for Prometheus."""
+"""What an operator sees of each request: a structured log line with its id, and its share of the numbers."""
 
+import asyncio
 import logging
 import re
 import sys
@@ -7,21 +8,16 @@ import time
 import uuid
 
 import structlog
-from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.metrics import ServiceMetrics
 from api.settings import Settings
 
-REQUESTS = Counter("surrogate_requests_total", "HTTP requests", ("method", "route", "status"))
-REQUEST_SECONDS = Histogram("surrogate_request_seconds", "Time to answer an HTTP request", ("method", "route"))
-JOBS = Counter("surrogate_jobs_total", "Jobs that ended", ("kind", "status"))
-JOB_SECONDS = Histogram(
-    "surrogate_job_seconds", "Time to do a job", ("kind",), buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
-)
-BATCH_SIZE = Histogram("surrogate_batch_size", "Problems that the model answered together", buckets=(1, 2, 4, 8, 16))
-
+# A client may send any word as its method, and each would be a time series of its own.
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_LOOK_EVERY_S = 0.25
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger()
@@ -55,6 +51,14 @@ def request_id() -> str | None:
     return found if isinstance(found, str) else None
 
 
+async def watch_loop(metrics: ServiceMetrics) -> None:
+    """Measures, until it is cancelled, how late the event loop wakes up: whoever holds it up holds up everybody."""
+    while True:
+        due = time.perf_counter() + _LOOK_EVERY_S
+        await asyncio.sleep(_LOOK_EVERY_S)
+        metrics.loop_delay_seconds.observe(max(time.perf_counter() - due, 0.0))
+
+
 class BodyTooLarge(HTTPException):
     """The request's body is over the limit."""
 
@@ -67,9 +71,10 @@ class BodyTooLarge(HTTPException):
 class RequestMonitor:
     """Gives each request an id, bounds its body, logs and counts it."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, metrics: ServiceMetrics) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on."""
@@ -88,15 +93,16 @@ class RequestMonitor:
                 MutableHeaders(scope=message)["X-Request-ID"] = name
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=name):
+        with structlog.contextvars.bound_contextvars(request_id=name), self._metrics.open_requests.track_inprogress():
             try:
                 await self._app(scope, self._bounded(headers, receive), answer)
             finally:
                 seconds = time.perf_counter() - started
                 # The route's pattern, not the path: ids would make a counter each.
                 route = getattr(scope.get("route"), "path", "unmatched")
-                REQUESTS.labels(scope["method"], route, status).inc()
-                REQUEST_SECONDS.labels(scope["method"], route).observe(seconds)
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                self._metrics.requests.labels(method, route, status).inc()
+                self._metrics.request_seconds.labels(method, route).observe(seconds)
                 log.info(
                     "request",
                     method=scope["method"],

@@ -14,12 +14,12 @@ from api.batching import ByteBudget, MicroBatcher, Progress, answer_bytes
 from api.blobs import Blobs
 from api.downloads import Downloads
 from api.errors import describe
-from api.jobs import Job
+from api.jobs import Job, prediction_kind
+from api.metrics import WorkerMetrics
 from api.records import Records
 from api.schemas import PredictionRequest, ProblemDetails
 from api.settings import Settings
-from api.tables import MeshRow, PredictionRow, Row
-from api.telemetry import JOB_SECONDS, JOBS
+from api.tables import MeshRow, PredictionRow, Row, now
 from surrogate import (
     Fields,
     InfrastructureError,
@@ -51,9 +51,9 @@ class CancelledJob(SurrogateError):
 
 
 def job_of(row: Row) -> Job:
-    """The job that finishes a row; what solves by FEM waits in a queue of its own."""
+    """The job that finishes a row."""
     if isinstance(row, PredictionRow):
-        return Job("solve" if row.fidelity in ("solved", "auto") else "predict", row.id, row.run)
+        return Job(prediction_kind(row.fidelity), row.id, row.run)
     return Job("mesh", row.id, row.run)
 
 
@@ -89,6 +89,7 @@ class Work:
     batcher: MicroBatcher
     budget: ByteBudget
     downloads: Downloads
+    metrics: WorkerMetrics
 
     def mesh(self, mesh_id: str) -> None:
         """Meshes an uploaded part."""
@@ -106,6 +107,7 @@ class Work:
         """Does the work and ends the row with its outcome."""
         if not self.records.begin(row):
             return
+        self.metrics.wait_seconds.labels(kind).observe(max((now() - row.created_at).total_seconds(), 0.0))
         started = time.perf_counter()
         facts: dict[str, object] | None = None
         problem: ProblemDetails | None = None
@@ -126,8 +128,8 @@ class Work:
             status, problem = "failed", describe(error)
         if self.records.finish(row, status, facts=facts, error=problem):
             seconds = time.perf_counter() - started
-            JOBS.labels(kind, status).inc()
-            JOB_SECONDS.labels(kind).observe(seconds)
+            self.metrics.jobs.labels(kind, status).inc()
+            self.metrics.job_seconds.labels(kind).observe(seconds)
             give_back_memory()
             log.info("job ended", status=status, seconds=round(seconds, 3), reason=problem.detail if problem else None)
 
@@ -140,14 +142,17 @@ class Work:
             mesh = load_part(part, length_unit=row.length_unit, element_size_m=row.element_size_m)
             save_mesh(scratch / "mesh.npz", mesh)
             self.blobs.keep(scratch / "mesh.npz", mesh_key(row.id))
-        return mesh_facts(mesh) | {"meshing_s": round(time.perf_counter() - started, 3)}
+        seconds = time.perf_counter() - started
+        self.metrics.note_stage("mesh", seconds)
+        return mesh_facts(mesh) | {"meshing_s": round(seconds, 3)}
 
     def _answer(self, row: PredictionRow) -> None:
         progress = self._progress(row)
         progress("reading the mesh", 0.0)
         request = PredictionRequest.model_validate_json(row.request)
-        mesh = load_mesh(self.blobs.path(mesh_key(row.mesh_id)))
-        problem = build_problem(request.problem(), mesh, name=row.name)
+        with self.metrics.stage("read"):
+            mesh = load_mesh(self.blobs.path(mesh_key(row.mesh_id)))
+            problem = build_problem(request.problem(), mesh, name=row.name)
         if job_of(row).kind == "solve":
             self._keep(row, request, problem, self._solve(request, problem, progress))
             return
@@ -170,8 +175,9 @@ class Work:
     def _keep(self, row: PredictionRow, request: PredictionRequest, problem: Problem, fields: Fields) -> None:
         directory = keys.of_prediction(row.id)
         summary = self._summary(row, problem, fields)
+        self.metrics.note_answer(request.fidelity, fields, summary)
         size = 0
-        with self.blobs.scratch() as scratch:
+        with self.metrics.stage("write"), self.blobs.scratch() as scratch:
             if request.outputs:
                 save_fields(scratch / "fields.npz", fields)
                 size += (scratch / "fields.npz").stat().st_size

@@ -17,9 +17,10 @@ from api.downloads import Downloads
 from api.heartbeat import Heart
 from api.jobs import DbosEngine, JobKind
 from api.locking import hold
+from api.metrics import start_sampling, start_worker_metrics
 from api.records import Records
 from api.settings import Settings
-from api.telemetry import BATCH_SIZE, configure_logs
+from api.telemetry import configure_logs
 from api.work import Work, job_of
 from surrogate import Fields, Problem, predict_many
 
@@ -75,14 +76,17 @@ def start_worker(settings: Settings) -> Worker:
     ) -> Sequence[Fields]:
         return predict_many(problems, fidelity=fidelity, device=settings.device, model=model, progress=progress)
 
+    metrics = start_worker_metrics(settings)
     batcher = MicroBatcher(
         ask,
         window_s=settings.batch_window_s,
         size=settings.batch_size,
         capacity=settings.batch_capacity,
-        observe=BATCH_SIZE.observe,
+        batch_points=settings.batch_points,
+        observe=metrics.note_batch,
     )
-    work = Work(settings, records, blobs, batcher, ByteBudget(settings.max_answer_bytes), downloads)
+    start_sampling(metrics, lambda: batcher.waiting)
+    work = Work(settings, records, blobs, batcher, ByteBudget(settings.max_answer_bytes), downloads, metrics)
     concurrency: dict[JobKind, int] = {"mesh": 2, "predict": settings.concurrent_predictions, "solve": 1}
     jobs = DbosEngine(
         {"mesh": work.mesh, "predict": work.predict, "solve": work.predict},

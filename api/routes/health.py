@@ -3,10 +3,12 @@
 from importlib.metadata import version
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from api.backlog import BacklogCollector
 from api.context import ContextOf
 from api.heartbeat import SILENT_S
+from api.metrics import exposition
 from api.schemas import Health
 from surrogate import InfrastructureError
 
@@ -44,6 +46,7 @@ def ready(context: ContextOf, response: Response) -> Health:
 
 
 @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
-def metrics() -> Response:
-    """The text format of Prometheus."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+def metrics(context: ContextOf) -> Response:
+    """The text format of Prometheus: this process, its workers, and the queues in the database."""
+    text = exposition(context.metrics, (BacklogCollector(context.backlog),), context.settings)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

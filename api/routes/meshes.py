@@ -233,6 +233,7 @@ def _take_in(
             length_unit=length_unit,
             element_size_m=element_size_m,
         )
+        context.backlog.admit(row)
         with context.quotas.place(row, caller.limits):
             context.blobs.keep(path, upload_key(row))
             created = context.records.add(row)

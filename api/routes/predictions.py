@@ -213,6 +213,7 @@ def _take_in(
         fidelity=request.fidelity,
         idempotency_key=key,
     )
+    context.backlog.admit(row)
     with context.quotas.place(row, caller.limits):
         created = context.records.add(row)
     if not created:
@@ -259,6 +260,7 @@ def _take_in_verification(context: Context, caller: Caller, prediction_id: str) 
         fidelity="solved",
         verifies=predicted.id,
     )
+    context.backlog.admit(row)
     with context.quotas.place(row, caller.limits):
         created = context.records.add(row)
     row = context.records.prediction(row.id)

@@ -13,9 +13,9 @@ from api.batching import ByteBudget, MicroBatcher, ModelFidelity, Progress, answ
 from surrogate import Fields, InfrastructureError, InputError, Problem
 
 
-def small_problem(name: str, cells: int = 10) -> Problem:
-    """What the batcher looks at: cells, and the steps of the histories."""
-    mesh = SimpleNamespace(cells=range(cells))
+def small_problem(name: str, cells: int = 10, points: int = 10) -> Problem:
+    """What the batcher looks at: points, cells, and the steps of the histories."""
+    mesh = SimpleNamespace(cells=range(cells), points=range(points))
     histories = (SimpleNamespace(factors=range(5)),)
     return cast(Problem, SimpleNamespace(name=name, mesh=mesh, load_histories=histories))
 
@@ -82,6 +82,20 @@ def test_a_large_problem_goes_alone() -> None:
     recorder, large = Recorder(), [small_problem(f"p{n}", cells=100) for n in range(3)]
     ask_all(batcher_of(recorder, batch_bytes=1.5 * answer_bytes(large[0])), recorder, large)
     assert [len(batch) for batch in recorder.batches[1:]] == [1, 1, 1]
+
+
+def test_a_batch_has_no_more_points_than_it_may() -> None:
+    """The memory and the time of a batch go with the points, whatever the number of problems."""
+    recorder, seen = Recorder(), list[tuple[int, int]]()
+    points = (40, 50, 20, 200, 10)
+    problems = [small_problem(f"p{n}", points=count) for n, count in enumerate(points)]
+    batcher = batcher_of(recorder, batch_points=100, observe=lambda *batch: seen.append(batch))
+    answers = ask_all(batcher, recorder, problems)
+    assert answers == [f"p{n} surrogate None" for n in range(5)]
+    batches = [[points[int(name[1:])] for name in batch] for batch in recorder.batches[1:]]
+    assert all(sum(batch) <= 100 or len(batch) == 1 for batch in batches)
+    assert len(batches) < len(points), "what fits is answered together"
+    assert seen[1:] == [(len(batch), sum(batch)) for batch in batches]
 
 
 def test_one_bad_problem_does_not_fail_the_others() -> None:
