@@ -30,7 +30,7 @@ class _InProcess(httpx.BaseTransport):
             request.method, request.url, headers=request.headers, content=request.content, extensions=request.extensions
         )
         response = await self._transport.handle_async_request(asked)
-        content = await response.aread()
+        content = b"".join([chunk async for chunk in response.aiter_raw()])
         return httpx.Response(response.status_code, headers=response.headers, content=content)
 
 
