@@ -1,6 +1,6 @@
 """What the endpoints of one process share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from anyio import CapacityLimiter
@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from api.backlog import Backlog
 from api.blobs import Blobs
+from api.changes import Changes
 from api.downloads import Downloads
 from api.jobs import JobQueue
 from api.metrics import ServiceMetrics
@@ -30,6 +31,7 @@ class Context:
         backlog: the work of all owners that is not finished.
         metrics: of this process.
         download_threads: bounds the requests that wait for a file in a thread, so that they leave threads to others.
+        changes: tells listeners how meshes and predictions go on.
     """
 
     settings: Settings
@@ -41,6 +43,10 @@ class Context:
     backlog: Backlog
     metrics: ServiceMetrics
     download_threads: CapacityLimiter
+    changes: Changes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "changes", Changes(self.records))
 
 
 def _context(request: Request) -> Context:

@@ -10,6 +10,7 @@ import typing as _typing
 from importlib import import_module as _import_module
 
 if _typing.TYPE_CHECKING:
+    from surrogate.client.client import Client
     from surrogate.errors import (
         CheckpointError,
         ConvergenceError,
@@ -79,6 +80,7 @@ __all__ = [
     "BearingForce",
     "BoxSelector",
     "CheckpointError",
+    "Client",
     "ConvergenceError",
     "CylinderSelector",
     "Face",
@@ -149,6 +151,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "surrogate.client.client": ("Client",),
     "surrogate.errors": (
         "CheckpointError",
         "ConvergenceError",

@@ -10,14 +10,16 @@ from typing import Annotated, BinaryIO
 from anyio import to_thread
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 
 from api import blobs as keys
 from api.context import Context, ContextOf
 from api.errors import ConflictError, DescribedError, declared
 from api.routes.caching import has_already, tag_of, unchanged, whole
+from api.routes.events import WATCHED, LastEventId, event_stream
+from api.routes.paging import After, Limit, page_of
 from api.routes.waiting import Prefer, finished, preferred_wait_s
-from api.schemas import FaceList, FaceView, MeshView, ProblemDetails
+from api.schemas import FaceList, FaceView, MeshList, MeshView, ProblemDetails
 from api.security import Caller, CallerOf
 from api.tables import UNFINISHED, MeshRow
 from api.telemetry import request_id
@@ -94,7 +96,22 @@ async def upload(
     return view(row)
 
 
-@router.get("/{mesh_id}", responses=declared(404), summary="A part")
+@router.get("", responses=declared(404, 503), summary="List parts")
+def list_all(
+    context: ContextOf,
+    caller: CallerOf,
+    request: Request,
+    response: Response,
+    limit: Limit = 50,
+    after: After = None,
+) -> MeshList:
+    """Newest first; `next` is the address of the following page."""
+    rows = context.records.meshes(limit + 1, owner=caller.owner, after=after)
+    shown, following = page_of(rows, limit, request, response)
+    return MeshList(meshes=[view(row) for row in shown], next=following)
+
+
+@router.get("/{mesh_id}", responses=declared(404, 503), summary="A part")
 async def read(context: ContextOf, caller: CallerOf, mesh_id: str, prefer: Prefer = None) -> MeshView:
     """Status and sizes; `error` tells why a part could not be meshed."""
     wait_s = preferred_wait_s(prefer, context.settings.max_wait_s) or 0
@@ -102,7 +119,23 @@ async def read(context: ContextOf, caller: CallerOf, mesh_id: str, prefer: Prefe
 
 
 @router.get(
-    "/{mesh_id}/faces", responses=declared(404, 409, 422), summary="The faces that loads and supports can select"
+    "/{mesh_id}/events",
+    response_class=StreamingResponse,
+    responses={**WATCHED, **declared(404, 429, 503)},
+    summary="Watch a part being meshed",
+)
+async def events(context: ContextOf, caller: CallerOf, mesh_id: str, last_event_id: LastEventId = None) -> Response:
+    """Server-sent events: `progress` when the status changes, `end` when it is ready or failed.
+
+    The data are JSON {status, stage, progress, revision}, the id is the revision. A comment every 15 s keeps the
+    connection open; the stream ends with `end`, and who has seen that is answered 204.
+    """
+    row = await run_in_threadpool(context.records.mesh, mesh_id, caller.owner)
+    return event_stream(context, caller, row, last_event_id)
+
+
+@router.get(
+    "/{mesh_id}/faces", responses=declared(404, 409, 422, 503), summary="The faces that loads and supports can select"
 )
 def faces(context: ContextOf, caller: CallerOf, mesh_id: str) -> FaceList:
     """Every face with what was fitted to it: the values that selectors compare with."""
@@ -152,17 +185,22 @@ async def surface(context: ContextOf, caller: CallerOf, request: Request, mesh_i
 @router.get(
     "/{mesh_id}/content",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404)},
+    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 503)},
     summary="The file as it was uploaded",
 )
-def content(context: ContextOf, caller: CallerOf, mesh_id: str) -> FileResponse:
+async def content(context: ContextOf, caller: CallerOf, request: Request, mesh_id: str) -> Response:
     """Bit for bit what was uploaded."""
-    row = context.records.mesh(mesh_id, caller.owner)
+    row = await run_in_threadpool(context.records.mesh, mesh_id, caller.owner)
+    # The id is made of the content, so that one address never holds another file.
+    tag = tag_of(row.id, "content")
+    if has_already(request, tag):
+        return unchanged(tag, "forever")
+    path = await to_thread.run_sync(context.blobs.path, upload_key(row), limiter=context.download_threads)
     # Always as a download: a part may hold markup that a browser would run.
-    return FileResponse(context.blobs.path(upload_key(row)), media_type="application/octet-stream", filename=row.name)
+    return whole(path, tag, "forever", "application/octet-stream", row.name)
 
 
-@router.delete("/{mesh_id}", status_code=204, responses=declared(404, 409), summary="Delete a part")
+@router.delete("/{mesh_id}", status_code=204, responses=declared(404, 409, 503), summary="Delete a part")
 def delete(context: ContextOf, caller: CallerOf, mesh_id: str) -> Response:
     """Deletes a part that no prediction needs."""
     row = context.records.mesh(mesh_id, caller.owner)
@@ -196,6 +234,8 @@ def _meshed(row: MeshRow) -> MeshRow:
 def view(row: MeshRow) -> MeshView:
     """A row as it goes over the wire."""
     facts = row.facts or {}
+    address = f"{router.prefix}/{row.id}"
+    there = ("faces", "surface", "content", "events") if row.status == "ready" else ("content", "events")
     return MeshView.model_validate(
         {
             "id": row.id,
@@ -203,7 +243,9 @@ def view(row: MeshRow) -> MeshView:
             "name": row.name,
             "length_unit": row.length_unit,
             "requested_element_size_m": row.element_size_m,
+            "revision": row.revision,
             "created_at": row.created_at.replace(tzinfo=UTC),
+            "links": {"self": address, **{name: f"{address}/{name}" for name in there}},
             "error": row.error,
             **facts,
         }

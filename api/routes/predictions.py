@@ -3,17 +3,20 @@
 import uuid
 from datetime import UTC
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 from pydantic_core import PydanticSerializationError
 
 from api import blobs as keys
 from api.batching import answer_bytes
 from api.context import Context, ContextOf
 from api.errors import ConflictError, NotFoundError, declared
+from api.routes import meshes
+from api.routes.events import WATCHED, LastEventId, event_stream
 from api.routes.meshes import ready_mesh
+from api.routes.paging import After, Limit, page_of
 from api.routes.waiting import Prefer, finished, preferred_wait_s
 from api.schemas import PredictionList, PredictionRequest, PredictionStatus, PredictionView
 from api.security import Caller, CallerOf
@@ -53,26 +56,24 @@ async def create(
     return await _answered(context, row, response, prefer, f"{router.prefix}/{row.id}", 201 if created else 200)
 
 
-@router.get("", responses=declared(404, 422), summary="List predictions")
+@router.get("", responses=declared(404, 503), summary="List predictions")
 def list_all(
     context: ContextOf,
     caller: CallerOf,
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    after: Annotated[str | None, Query(max_length=100, description="id that the page follows")] = None,
+    response: Response,
+    limit: Limit = 50,
+    after: After = None,
     mesh: Annotated[str | None, Query(max_length=100, description="only those of this mesh")] = None,
     status: Annotated[PredictionStatus | None, Query(description="only those of this status")] = None,
 ) -> PredictionList:
     """Newest first, without summaries; `next` is the address of the following page."""
     rows = context.records.predictions(limit + 1, owner=caller.owner, after=after, mesh_id=mesh, status=status)
-    following = None
-    if len(rows) > limit:
-        query = {**request.query_params, "after": rows[limit - 1].id}
-        following = f"{router.prefix}?{urlencode(query)}"
-    return PredictionList(predictions=[view(row) for row in rows[:limit]], next=following)
+    shown, following = page_of(rows, limit, request, response)
+    return PredictionList(predictions=[view(row) for row in shown], next=following)
 
 
-@router.get("/{prediction_id}", responses=declared(404), summary="A prediction")
+@router.get("/{prediction_id}", responses=declared(404, 503), summary="A prediction")
 async def read(
     context: ContextOf, caller: CallerOf, prediction_id: str, response: Response, prefer: Prefer = None
 ) -> PredictionView:
@@ -83,14 +84,33 @@ async def read(
     return shown
 
 
+@router.get(
+    "/{prediction_id}/events",
+    response_class=StreamingResponse,
+    responses={**WATCHED, **declared(404, 429, 503)},
+    summary="Watch a prediction",
+)
+async def events(
+    context: ContextOf, caller: CallerOf, prediction_id: str, last_event_id: LastEventId = None
+) -> Response:
+    """Server-sent events: `progress` while it is queued and runs, `end` when it is done, failed or cancelled.
+
+    The data are JSON {status, stage, progress, revision}, the id is the revision; the names of the stages stand at
+    `stage` of the prediction. A listener that reads slowly skips states. A comment every 15 s keeps the connection
+    open; the stream ends with `end`, and who has seen that is answered 204.
+    """
+    row = await run_in_threadpool(context.records.prediction, prediction_id, caller.owner)
+    return event_stream(context, caller, row, last_event_id)
+
+
 @router.post(
     "/{prediction_id}/cancel",
     status_code=202,
-    responses=declared(404, 409),
+    responses=declared(404, 409, 503),
     summary="Cancel a prediction",
 )
 def cancel(context: ContextOf, caller: CallerOf, prediction_id: str) -> PredictionView:
-    """A queued prediction ends at once, a running one at its next report of progress."""
+    """A queued prediction ends at once, a running one at its next report of progress; a verification likewise."""
     return view(context.records.ask_to_cancel(prediction_id, caller.owner))
 
 
@@ -115,7 +135,7 @@ async def verify(
 
 @router.get(
     "/{prediction_id}/verification",
-    responses=declared(404),
+    responses=declared(404, 503),
     summary="The verification of a prediction",
 )
 async def verification(
@@ -128,9 +148,9 @@ async def verification(
     return shown
 
 
-@router.delete("/{prediction_id}", status_code=204, responses=declared(404, 409), summary="Delete a prediction")
+@router.delete("/{prediction_id}", status_code=204, responses=declared(404, 409, 503), summary="Delete a prediction")
 def delete(context: ContextOf, caller: CallerOf, prediction_id: str) -> Response:
-    """Deletes a finished prediction and its files."""
+    """Deletes a finished prediction, its verification and their files."""
     row = context.records.prediction(prediction_id, caller.owner)
     solved = context.records.verification_of(row.id)
     for each in (solved, row):
@@ -144,21 +164,29 @@ def view(row: PredictionRow, context: Context | None = None) -> PredictionView:
     """A row as it goes over the wire; with its summary where a context is given."""
     address = f"{router.prefix}/{row.id}"
     done = row.status == "done"
-    files = ("summary", "report", "result.vtu", "series.zip", "render.png") if done else ()
+    there = ["events", "cancel"] if row.status in UNFINISHED else ["events"]
+    if done:
+        there += ["summary", "fields", "report", "result.vtu", "series.zip", "render.png"]
+        there += ["verification"] if row.fidelity != "solved" else []
     return PredictionView.model_validate(
         {
             "id": row.id,
             "mesh": row.mesh_id,
             "name": row.name,
             "fidelity": row.fidelity,
-            "status": "running" if row.status == "meshing" else row.status,
+            "status": row.status,
             "stage": row.stage,
             "progress": row.progress,
+            "revision": row.revision,
             "created_at": row.created_at.replace(tzinfo=UTC),
             "started_at": row.started_at and row.started_at.replace(tzinfo=UTC),
             "finished_at": row.finished_at and row.finished_at.replace(tzinfo=UTC),
             "verifies": row.verifies,
-            "links": {"self": address, **{file: f"{address}/{file}" for file in files}},
+            "links": {
+                "self": address,
+                "mesh": f"{meshes.router.prefix}/{row.mesh_id}",
+                **{name: f"{address}/{name}" for name in there},
+            },
             "summary": context.downloads.summary(row) if context is not None and done else None,
             "error": row.error,
         }

@@ -24,7 +24,7 @@ Step = Annotated[int | None, Query(ge=0, le=10**9, description="index of a store
 EveryStep = Annotated[int | None, Query(ge=0, le=10**9, description="index of a stored step; default all of them")]
 
 
-@router.get("/{prediction_id}/summary", responses=declared(404, 409), summary="summary.json")
+@router.get("/{prediction_id}/summary", responses=declared(404, 409, 503), summary="summary.json")
 def summary(context: ContextOf, caller: CallerOf, prediction_id: str) -> Summary:
     """The answer in numbers alone."""
     return context.downloads.summary(_done(context, prediction_id, caller))
