@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PART ?= meshes/bracket.step
 PROBLEM ?= meshes/bracket.toml
+COUNT ?= 1000
+SEED ?= 0
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 # gmsh's wheel links the X libraries although it never opens a window; EGL or OSMesa renders the pictures off screen;
@@ -18,7 +20,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
     libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap chromium
 
-.PHONY: help demo test test-fast lint format verification readme-figures family-sheet solver-benchmark front \
+.PHONY: help demo test test-fast fuzz lint format verification readme-figures family-sheet solver-benchmark front \
     dataset-card results ablations notebooks parts web wheel clean distclean python system-packages
 
 help: ## list the targets
@@ -32,6 +34,9 @@ test: lint ## lint, types, then all tests, the slow ones too
 
 test-fast: $(INSTALLED) ## the tests that take seconds
 	$(PYTEST) -m "not slow"
+
+fuzz: $(INSTALLED) ## read COUNT=1000 mutated files of SEED=0 in the sandbox; KEEP=DIRECTORY keeps those that break a law
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.geometry.fuzzing --count $(COUNT) --seed $(SEED) $(if $(KEEP),--keep $(KEEP))
 
 lint: $(INSTALLED) ## ruff and strict types
 	$(BIN)/ruff check .

@@ -58,7 +58,7 @@ def read_bdf(file: Path) -> VolumeCells:
                 systems_of[int(number)] = _label(system or "0")
             elif name in _SOLIDS:
                 kind, most = _SOLIDS[name]
-                solids[kind].append([_label(item or "0") for item in (fields + [""] * most)[: 2 + most]])
+                solids[kind].append([_label(item or "0") for item in (fields + [""] * (2 + most))[: 2 + most]])
             elif name == "CORD2R":
                 systems[int(fields[0])] = _rectangular(fields)
             elif name in ("SET1", "SPC1"):
@@ -69,7 +69,8 @@ def read_bdf(file: Path) -> VolumeCells:
                 raise GeometryError("it includes other files; paste them in, so that one file holds the mesh")
             elif by_gmsh and name in ("CTRIA3", "CQUAD4"):
                 # gmsh writes its surfaces as shells and its curves as bars
-                facets[int(name[-1])].append([_label(item) for item in fields[1 : 3 + int(name[-1]) - 1]])
+                width = int(name[-1])
+                facets[width].append([_label(fields[place]) for place in range(1, 2 + width)])
             elif name in _STRUCTURE and not by_gmsh:
                 refused[name] += 1
         except (ValueError, IndexError, OverflowError) as error:

@@ -140,7 +140,7 @@ def _store(scope: DeckScope, block: _Block) -> None:
                 scope.surfaces[parameters.get("NAME", "surface")] = (kind, block.rows)
             case keyword if keyword.endswith("SECTION"):
                 scope.sections.add(parameters.get("ELSET", "").upper())
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise GeometryError(f"its *{block.keyword} data is damaged ({error}); repair the file") from error
 
 

@@ -30,6 +30,7 @@ _SIDES: dict[str, tuple[tuple[int, ...], ...]] = {
 }
 # Plane elements beside solids are the surface groups of mesh generators, not structure.
 _PLANE = re.compile(r"(?:CP[SE]|S|M3D)(3|4|6|8)\w*")
+_MOST_DIGITS = 18
 _GMSH_ENTITY = re.compile(r"(Line|Surface|Volume)\d+")
 _STRUCTURE = (
     (re.compile(r"S\d|STRI|SC\d|DS\d|SAX|SFM"), "shell"),
@@ -121,6 +122,11 @@ def _indices(nodes: IntArray, labels: IntArray) -> IntArray:
     return place.astype(np.int32)
 
 
+def _numbers(items: list[str]) -> IntArray:
+    """The numbers among the members of a set; those of more digits than a label has name nothing."""
+    return np.array([int(item) for item in items if item.isdecimal() and len(item) <= _MOST_DIGITS], np.int64)
+
+
 class _Sets:
     """Resolves set names to points and cells."""
 
@@ -161,7 +167,7 @@ class _Sets:
             sides += [(corners, np.full(len(corners), len(names) - 1)) for corners in self._sides(rows, blocks, owners)]
         plane = [(corners, labels, len(names)) for corners, labels in facets]
         for name, items in scope.element_sets.items():
-            wanted = np.array([int(item) for item in items if item.isdigit()], np.int64)
+            wanted = _numbers(items)
             for corners, labels, _ in plane:
                 held = np.isin(labels, wanted)
                 if held.any():
@@ -176,15 +182,14 @@ class _Sets:
         Each set is resolved once: sets of sets of sets would take exponential time.
         """
         if name.isdigit():
-            return np.array([int(name)], np.int64)
+            return _numbers([name])
         known = id(sets), name.rsplit(".", 1)[-1].upper()
         if known not in self._resolved:
             # Until it is known it is empty, so that a set which holds itself ends.
             self._resolved[known] = np.zeros(0, np.int64)
             found = next((items for key, items in sets.items() if key.upper() == known[1]), [])
-            plain = np.array([int(item) for item in found if item.isdigit()], np.int64)
             nested = [self._resolve(item, sets) for item in found if not item.isdigit()]
-            self._resolved[known] = np.unique(np.concatenate([plain, *nested]))
+            self._resolved[known] = np.unique(np.concatenate([_numbers(found), *nested]))
         return self._resolved[known]
 
     def _points(self, labels: IntArray) -> IntArray:

@@ -68,7 +68,7 @@ def _confine(orders: Orders) -> None:
     forbid_sockets()
 
 
-def _enter_package_bare() -> None:
+def enter_package_bare() -> None:
     """Register `surrogate` without running its `__init__`."""
     package = types.ModuleType("surrogate")
     package.__path__ = [str(Path(__file__).resolve().parent.parent)]
@@ -93,20 +93,26 @@ def _run(module: str, arguments: list[str]) -> tuple[str, str] | None:
     return None
 
 
+def carry_out(orders: Orders, module: str, arguments: list[str]) -> int:
+    """Run a module within the limits and report its failure; the exit code."""
+    _limit(orders)
+    failure = _run(module, arguments)
+    if failure is None:
+        return 0
+    name, message = failure
+    # A message may quote the file, so it may be as long as that.
+    shortened = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]} …"
+    os.write(orders["report"], json.dumps({"error": name, "message": shortened}).encode())
+    return 1
+
+
 def _main() -> None:
     orders: Orders = json.loads(sys.argv[1])
     module, *arguments = sys.argv[2:]
-    _limit(orders)
-    _enter_package_bare()
+    enter_package_bare()
     if orders["confined"]:
         _confine(orders)
-    failure = _run(module, arguments)
-    if failure is not None:
-        name, message = failure
-        # A message may quote the file, so it may be as long as that.
-        shortened = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]} …"
-        os.write(orders["report"], json.dumps({"error": name, "message": shortened}).encode())
-        sys.exit(1)
+    sys.exit(carry_out(orders, module, arguments))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,14 @@ def read_msh(file: Path) -> VolumeCells:
         gmsh.open(str(file))
     except Exception as error:  # gmsh raises plain Exception
         raise GeometryError(f"gmsh cannot read it ({error}); it is damaged or cut off, export it again") from error
+    try:
+        return _current_mesh()
+    except UnicodeDecodeError as error:
+        raise GeometryError("the names of its groups are no UTF-8 text; write it again with plain names") from error
+
+
+def _current_mesh() -> VolumeCells:
+    """What gmsh has read."""
     tags, coordinates, _ = gmsh.model.mesh.getNodes()
     if len(tags) == 0:
         raise GeometryError("it holds no points; it is damaged or empty, export it again")

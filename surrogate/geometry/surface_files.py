@@ -19,6 +19,8 @@ from surrogate.geometry.mesh_arrays import MOST_TRIANGLES
 
 _MERGE_SHARE = 1e-5
 _MOST_SHELLS = 50
+# In any unit a part beyond this is damaged, and cubes of its lengths overflow.
+_LARGEST_COORDINATE = 1e15
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def read_surface(file: Path, kind: str) -> ClosedSurface:
         raise GeometryError("it holds no triangles; export the part again")
     if not np.isfinite(points).all():
         raise GeometryError("it has points with non-finite coordinates; repair the file")
+    if float(np.abs(points).max()) > _LARGEST_COORDINATE:
+        raise GeometryError(f"its coordinates reach {np.abs(points).max():.3g}; repair the file")
     return close_surface(points, triangles)
 
 
