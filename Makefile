@@ -20,7 +20,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
     libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap chromium
 
-.PHONY: help demo test test-fast fuzz lint format verification readme-figures family-sheet solver-benchmark front \
+.PHONY: help demo test test-fast fuzz lint audit format verification readme-figures family-sheet solver-benchmark front \
     dataset-card results ablations notebooks parts web wheel clean distclean python system-packages
 
 help: ## list the targets
@@ -29,7 +29,7 @@ help: ## list the targets
 demo: $(INSTALLED) ## start the service, upload a part, predict its margins, save the report in demo_output/
 	$(BIN)/python -m api.demo $(PART) $(PROBLEM) --out demo_output
 
-test: lint ## lint, types, then all tests, the slow ones too
+test: lint audit ## lint, types, audit of the dependencies, then all tests, the slow ones too
 	$(PYTEST) --durations 15
 
 test-fast: $(INSTALLED) ## the tests that take seconds
@@ -42,6 +42,9 @@ lint: $(INSTALLED) ## ruff and strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(INSTALLED) ## look for known vulnerabilities in what is installed; STRICT=1 fails where no service answers, too
+	$(BIN)/python .ci/audit.py $(if $(STRICT),--strict)
 
 format: $(INSTALLED) ## format the code and sort the imports
 	$(BIN)/ruff check --fix .
