@@ -24,7 +24,7 @@ from surrogate.physics.newton import modified_newton
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory
 from surrogate.physics.recorder import weighted_quantile
-from surrogate.physics.reduced import ReducedSettings, points_near_yield, reduced_anchor, representative_histories
+from surrogate.physics.reduced import plain_rounds, points_near_yield, reduced_anchor, representative_histories
 from surrogate.physics.solver import solve_histories
 from surrogate.physics.solver_settings import SolverSettings
 
@@ -165,7 +165,7 @@ def reduced(anchor: ElasticAnchor, histories: Sequence[FloatArray], enrichments:
         enrichments: rounds after the first.
     """
     path = padded(histories)
-    modes = reduced_anchor(anchor, path, ReducedSettings(enrichments=enrichments))
+    modes = reduced_anchor(anchor, path, plain_rounds(enrichments))
     return Strains(reduced_peaks(anchor, path, modes)[:, -1])
 
 
@@ -180,7 +180,7 @@ def reduced_everywhere(
         histories: those that are integrated, each [T, K].
         enrichments: rounds after the first.
     """
-    start, settings = time.perf_counter(), ReducedSettings(enrichments=enrichments)
+    start, settings = time.perf_counter(), plain_rounds(enrichments)
     few = factors[representative_histories(factors, settings.snapshot_histories)]
     modes = reduced_anchor(anchor, few, settings)
     points = points_near_yield(anchor, factors, settings.gate)

@@ -8,7 +8,7 @@ from front_methods import Strains, Timed
 
 from surrogate import Problem
 from surrogate.fields import FloatArray
-from surrogate.serving import service
+from surrogate.serving import screening, service
 
 
 def time_ours(asked: Problem, warm: Problem, worst: int, model: str | None) -> Timed:
@@ -28,7 +28,7 @@ def time_ours(asked: Problem, warm: Problem, worst: int, model: str | None) -> T
 
 
 def _screened(asked: Problem, worst: int, model: str | None) -> FloatArray:
-    peak = np.array([history.peak_plastic_strain for history in service.screen(asked, model=model)])
+    peak = np.array([history.peak_plastic_strain for history in screening.screen(asked, model=model)])
     if worst:
         chosen = sorted(np.argsort(-peak)[:worst].tolist())
         service.predict(replace(asked, load_histories=tuple(asked.load_histories[i] for i in chosen)), model=model)

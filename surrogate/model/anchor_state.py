@@ -85,7 +85,12 @@ def _component_last(array: FloatArray) -> Tensor:
 
 
 def anchor_states(
-    graph: PartGraph, fields: AnchorFields, path: AnchorPath, wanted: IntArray, anchor: ElasticAnchor | None
+    graph: PartGraph,
+    fields: AnchorFields,
+    path: AnchorPath,
+    wanted: IntArray,
+    anchor: ElasticAnchor | None,
+    doubted: IntArray | None = None,
 ) -> AnchorState:
     """The reduced anchor at the active cells in some states.
 
@@ -95,6 +100,7 @@ def anchor_states(
         path: its reduced anchor.
         wanted: history and step of each state [S, 2].
         anchor: with the factor that tells the defect of each state; None leaves the defect zero.
+        doubted: states whose defect is told; None for all.
 
     Returns:
         AnchorState of S states on the CPU, in the order of `wanted`.
@@ -111,10 +117,10 @@ def anchor_states(
             strain[i] = found.state.plastic_strain[:, :, column[i]]
             for level, values in zip(levels, (found.state.equivalent, found.earlier, found.local), strict=True):
                 level[i] = values[:, column[i]] / unit_strain
-    defect = torch.zeros((*shape, 6))
-    if anchor is not None and len(points):
-        found_defect = equilibrium_defect(anchor, path, points, strain, wanted) / unit_stress
-        defect = torch.from_numpy(found_defect.astype(np.float32)).reshape(*shape, 6)
+    defect, told = torch.zeros((*shape, 6)), np.arange(len(wanted)) if doubted is None else doubted
+    if anchor is not None and len(points) and len(told):
+        found_defect = equilibrium_defect(anchor, path, points, strain[told], wanted[told]) / unit_stress
+        defect[told] = torch.from_numpy(found_defect.astype(np.float32)).reshape(len(told), *shape[1:], 6)
     elastic, increment = elastic_states(graph, path.factors, wanted)
     return AnchorState(
         elastic,

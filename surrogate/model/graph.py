@@ -26,6 +26,8 @@ from surrogate.physics.reduced import representative_histories
 
 NEIGHBOURS = 6
 _HISTORIES_LOOKED_AT = 16
+# Where elastic stress stays below this share of yield, the anchor itself lets nothing flow.
+_FLOWS = 0.35
 TOKENS_READ = 3
 CELL_FEATURES = 10
 TOKEN_FEATURES = 9
@@ -87,7 +89,8 @@ def build_part_graph(
         anchor: its elastic answer.
         path: the reduced anchor of all histories that will be asked.
         token_count: M.
-        gate: cells whose elastic von Mises stress stays below this share of yield are taken as elastic.
+        gate: cells whose elastic von Mises stress stays below this share of yield, and that do not flow by the anchor,
+            are taken as elastic.
     """
     mesh, material = problem.mesh, problem.material
     yield_strength = material.yield_strength_pa
@@ -102,10 +105,11 @@ def build_part_graph(
     factors = path.factors.reshape(-1, path.factors.shape[-1])
     level = (elastic_envelope(form, factors) / yield_strength).reshape(-1, 4)  # [C, 4]
     hot = level.max(axis=1)
-    active = np.flatnonzero(hot > gate)
-    plastic = _largest_plastic(anchor, path, active, level.size).reshape(-1, 4) / (
+    near = np.flatnonzero(hot > min(gate, _FLOWS))
+    plastic = _largest_plastic(anchor, path, near, level.size).reshape(-1, 4) / (
         yield_strength / material.youngs_modulus_pa
     )
+    active = np.flatnonzero((hot > gate) | (plastic.max(axis=1) > 0))
 
     token_cells = _place_tokens(place, hot + np.log1p(plastic.max(axis=1)), token_count)
     tree = cKDTree(place[token_cells])

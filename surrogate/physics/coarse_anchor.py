@@ -20,7 +20,7 @@ from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.invariants import von_mises
 from surrogate.physics.loads import nodal_forces
 from surrogate.physics.problem import Problem
-from surrogate.physics.reduced import ReducedAnchor, ReducedSettings, plastic_modes, representative_histories
+from surrogate.physics.reduced_span import ReducedAnchor, ReducedSettings, plastic_modes, representative_histories
 from surrogate.physics.two_grid import SingleArray, TwoGrid, conjugate_gradients, single_stress, two_grid
 
 # Points times states whose stress exists at a time.

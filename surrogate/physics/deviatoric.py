@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
-from surrogate.fields import FloatArray
+from surrogate.fields import FloatArray, IntArray
 from surrogate.physics.hardening import SQRT_2_3
 from surrogate.physics.materials import Material
 
@@ -32,6 +33,19 @@ def strain_deviator(strain: FloatArray) -> FloatArray:
 def strain_of_deviator(deviator: FloatArray) -> FloatArray:
     """The strain [6, ...], engineering shear, without change of volume, of a deviator [5, ...]."""
     return np.asarray((_FROM_DEVIATOR @ deviator.reshape(5, -1)).reshape(6, *deviator.shape[1:]))
+
+
+def deviator_rows(operator: sp.csr_matrix, points: IntArray, count: int) -> sp.csr_matrix:
+    """The deviators of the strain at some points as a matrix of its own [5 F, n].
+
+    Args:
+        operator: strain of the unknowns at all points, component first [6 P, n], engineering shear.
+        points: the points [F].
+        count: of all points P.
+    """
+    rows = (points + count * np.arange(6)[:, None]).ravel()
+    mixing = sp.kron(sp.csr_matrix(_TO_DEVIATOR), sp.identity(len(points)), format="csr")
+    return sp.csr_matrix(mixing @ operator[rows])
 
 
 @dataclass(frozen=True, eq=False)

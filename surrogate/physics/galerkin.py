@@ -16,7 +16,9 @@ from surrogate.fields import BoolArray, FloatArray, IntArray
 from surrogate.physics.deviatoric import DeviatoricReturn, DeviatoricState, deviatoric_return, strain_deviator
 from surrogate.physics.materials import Material
 
-_TOLERANCE = 1e-3
+# Of the largest right-hand side so far: near collapse a hundredth of the stiffness is left, and an answer that is this
+# far out of balance is a hundred times as far off.
+_TOLERANCE = 1e-4
 _ITERATIONS = 40
 # A mode is not followed to a strain beyond this anywhere: by then the part has collapsed.
 _LARGEST_STRAIN = 5.0

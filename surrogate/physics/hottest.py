@@ -10,7 +10,7 @@ import numpy as np
 from surrogate.fields import FloatArray, IntArray
 from surrogate.physics.deviatoric import deviatoric_path, strain_deviator
 from surrogate.physics.elastic import ElasticAnchor
-from surrogate.physics.reduced import ReducedAnchor, points_near_yield
+from surrogate.physics.reduced_span import ReducedAnchor, points_near_yield
 
 # Numbers that the strains of some states may take at once.
 _CHUNK = 10_000_000

@@ -18,13 +18,13 @@ from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
 from surrogate.physics.error_norms import relative_l2, stored_index
 from surrogate.physics.peak import peak_step
 from surrogate.physics.problem import LoadHistory, Problem
-from surrogate.physics.reduced import ReducedSettings
+from surrogate.physics.reduced_span import plain_rounds
 from surrogate.serving.service import predict
 from surrogate.training.baselines import local_anchor, reduced_histories
 from surrogate.training.drawn_truth import HORIZON_PARTS, DrawnTruth, horizon_truth, truth_folder
-from surrogate.training.part_evaluation import ENRICHMENTS, MODEL, PLASTIC_SHARE, reduced_name
+from surrogate.training.part_evaluation import AT_REST, ENRICHMENTS, MODEL, PLASTIC_SHARE, reduced_name
 
-METHODS = ("local anchor", *(reduced_name(k) for k in ENRICHMENTS), MODEL)
+METHODS = ("local anchor", *(reduced_name(k) for k in ENRICHMENTS), AT_REST, MODEL)
 METRICS = ("plastic strain, peak", "plastic strain, last", "peak plastic strain")
 Pair = tuple[float, float]
 
@@ -120,8 +120,8 @@ def _answer(name: str, anchor: ElasticAnchor, problem: Problem, model: str | Non
         return predict(problem, model=model).histories[0]
     if name == "local anchor":
         return local_anchor(anchor, problem)[0]
-    enrichments = next(k for k in ENRICHMENTS if reduced_name(k) == name)
-    return reduced_histories(anchor, problem, ReducedSettings(enrichments=enrichments))[0]
+    plain = {reduced_name(k): plain_rounds(k) for k in ENRICHMENTS}
+    return reduced_histories(anchor, problem, plain.get(name))[0]
 
 
 def _errors(answer: HistoryFields, drawn: DrawnTruth, index: int, end: int, anchor: ElasticAnchor) -> dict[str, float]:

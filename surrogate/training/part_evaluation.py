@@ -17,8 +17,8 @@ from surrogate.fields import DomainVerdict, Fields, FloatArray, HistoryFields, I
 from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
 from surrogate.physics.error_norms import history_difference
 from surrogate.physics.problem import Problem
-from surrogate.physics.reduced import ReducedSettings
-from surrogate.serving import service
+from surrogate.physics.reduced_span import plain_rounds
+from surrogate.serving import screening, service
 from surrogate.serving.calibration import STEP_SCALARS, TOTALS
 from surrogate.training.baselines import elastic_only, local_anchor, reduced_histories, stored_truth, with_passes
 
@@ -36,6 +36,7 @@ METRICS = (
 )
 PASSES = (1, 2, 3, 5)
 ENRICHMENTS = (0, 1, 2)
+AT_REST = "reduced anchor, until at rest"
 MODEL, TOKENS, REFINED = "world model", "world model, straight from tokens", "world model, refined"
 SOLVED = "solved"
 # A history counts where its true plastic strain reaches this share of the yield strain; others are exact anyway.
@@ -59,6 +60,7 @@ CLASSICAL = (
     "local anchor, one fitted factor",
     *(f"local anchor + {k} passes" for k in PASSES),
     *(reduced_name(k) for k in ENRICHMENTS),
+    AT_REST,
 )
 METHODS = (*CLASSICAL, MODEL, TOKENS, REFINED)
 # Each takes nearly as long as the solver: they answer some of the parts only.
@@ -165,10 +167,8 @@ def _answer(name: str, anchor: ElasticAnchor, problem: Problem, model: str | Non
         "local anchor": lambda: local_anchor(anchor, problem),
         "local anchor, one fitted factor": lambda: local_anchor(anchor, problem, local_factor),
         **{f"local anchor + {k} passes": partial(with_passes, anchor, problem, k) for k in PASSES},
-        **{
-            reduced_name(k): partial(reduced_histories, anchor, problem, ReducedSettings(enrichments=k))
-            for k in ENRICHMENTS
-        },
+        **{reduced_name(k): partial(reduced_histories, anchor, problem, plain_rounds(k)) for k in ENRICHMENTS},
+        AT_REST: lambda: reduced_histories(anchor, problem),
     }
     if name in classical:
         return Fields("solved", classical[name](), anchor.system.volumes)
@@ -218,7 +218,7 @@ def _token_errors(
     `anchored` are the seconds that its own anchor takes.
     """
     started = time.process_time()
-    screened = service.screen(problem, model=model)
+    screened = screening.screen(problem, model=model)
     seconds = max(0.0, time.process_time() - started - anchored)
     errors = [
         {

@@ -19,13 +19,13 @@ from surrogate.fields import FloatArray
 from surrogate.model.anchor_path import local_path
 from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
 from surrogate.physics.problem import Problem
-from surrogate.physics.reduced import ReducedSettings, points_near_yield, reduced_anchor
-from surrogate.serving import service
+from surrogate.physics.reduced import ReducedSettings, plain_rounds, points_near_yield, reduced_anchor
+from surrogate.serving import screening
 from surrogate.training.drawn_truth import RANKED_PARTS, DrawnTruth, ranked_truth, truth_folder
-from surrogate.training.part_evaluation import ENRICHMENTS, PLASTIC_SHARE, TOKENS, reduced_name
+from surrogate.training.part_evaluation import AT_REST, ENRICHMENTS, PLASTIC_SHARE, TOKENS, reduced_name
 
 LOCAL = "local anchor"
-METHODS = (LOCAL, *(reduced_name(k) for k in ENRICHMENTS), TOKENS)
+METHODS = (LOCAL, *(reduced_name(k) for k in ENRICHMENTS), AT_REST, TOKENS)
 WORST = 5
 # More plastic strain than this has no meaning at small strain: the history is past what a part is sized against.
 _LARGEST = 1.0
@@ -161,15 +161,15 @@ def largest_plastic_strain(method: str, problem: Problem, model: str | None) -> 
         InputError: no such method.
     """
     if method == TOKENS:
-        return np.array([history.peak_plastic_strain for history in service.screen(problem, model=model)])
+        return np.array([history.peak_plastic_strain for history in screening.screen(problem, model=model)])
     if method not in METHODS:
         raise InputError(f"no method {method!r}; there are {', '.join(METHODS)}")
     anchor = elastic_anchor(replace(problem, load_histories=problem.load_histories[:1]))
     factors = np.stack([history.factors for history in problem.load_histories])
     strain, path = anchor.strain, factors
     if method != LOCAL:
-        enrichments = next(k for k in ENRICHMENTS if reduced_name(k) == method)
-        reduced = reduced_anchor(anchor, factors, ReducedSettings(enrichments=enrichments))
+        plain = {reduced_name(k): plain_rounds(k) for k in ENRICHMENTS}
+        reduced = reduced_anchor(anchor, factors, plain.get(method))
         strain = np.concatenate([strain, reduced.strain], axis=-1)
         path = np.concatenate([factors, reduced.coordinates], axis=-1)
     return _largest(anchor, strain, path, factors)

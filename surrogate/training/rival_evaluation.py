@@ -22,7 +22,7 @@ from surrogate.physics.error_norms import history_difference
 from surrogate.physics.peak import peak_step
 from surrogate.physics.plasticity import PlasticState
 from surrogate.physics.problem import LoadHistory
-from surrogate.physics.reduced import ReducedSettings, reduced_anchor
+from surrogate.physics.reduced import plain_rounds, reduced_anchor
 from surrogate.training.baselines import equilibrated_history
 from surrogate.training.meshgraphnet import MeshGraphNet, rollout
 from surrogate.training.notch_rules import NOTCH_RULES, notch_history
@@ -190,7 +190,7 @@ def _local(asked: _Asked, enrichments: int | None) -> list[PlasticState]:
     """The local anchor, or the reduced one with some enrichments."""
     strain, path = asked.anchor.strain, asked.factors
     if enrichments is not None:
-        reduced = reduced_anchor(asked.anchor, path, ReducedSettings(enrichments=enrichments))
+        reduced = reduced_anchor(asked.anchor, path, plain_rounds(enrichments))
         strain = np.concatenate([strain, reduced.strain], axis=-1)
         path = np.concatenate([path, reduced.coordinates], axis=-1)
     kept = [PlasticState.virgin(strain.shape[1], 2) for _ in asked.histories]

@@ -31,7 +31,7 @@ from surrogate.model.encoder import pooled_state, state_features
 from surrogate.model.graph import PartGraph, build_part_graph
 from surrogate.model.jepa import ModelConfig
 from surrogate.physics.elastic import elastic_anchor
-from surrogate.physics.reduced import reduced_anchor
+from surrogate.physics.reduced import plain_rounds, reduced_anchor
 
 FORMAT = 4
 # States of each history whose fields are kept: the peak step, the last one, and others drawn by the part's seed.
@@ -96,7 +96,7 @@ def prepare(simulation: Simulation, config: ModelConfig) -> TrainingSample:
     anchor = elastic_anchor(problem)
     fields = anchor_fields(anchor)
     factors = np.stack([history.factors for history in problem.load_histories])
-    path = anchor_path(anchor, factors, reduced_anchor(anchor, factors))
+    path = anchor_path(anchor, factors, reduced_anchor(anchor, factors, plain_rounds(1)))
     graph = build_part_graph(problem, fields, path, config.tokens, config.gate)
     actions = token_actions(graph, fields, path)
     features, reference = displacement_reference(fields, path, actions)

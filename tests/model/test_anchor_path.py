@@ -28,7 +28,7 @@ from tests.model.parts import CLIMB, MILD, SWING, Anchored, anchored, milder, we
 from tests.physics.meshes import STEEL
 
 # Two modes a round are too few for this part, so that each round has something left to find.
-PART = anchored(wedge_problem(), ReducedSettings(modes=2))
+PART = anchored(wedge_problem(), ReducedSettings(modes=2, further=0))
 PROBLEM, FIELDS, PATH = PART.problem, PART.fields, PART.path
 FACTORS = np.stack([CLIMB.factors, SWING.factors])
 EVERYWHERE = np.arange(FIELDS.volumes.size)
@@ -112,7 +112,7 @@ def test_a_mode_acts_on_the_law_like_one_more_load_case() -> None:
 
 
 def test_without_what_the_last_round_added_the_anchor_is_what_it_was_before() -> None:
-    poorer = anchored(PROBLEM, ReducedSettings(modes=2, enrichments=0))
+    poorer = anchored(PROBLEM, ReducedSettings(modes=2, enrichments=0, further=0))
     modes = poorer.path.coordinates.shape[-1]
     assert 0 < modes < PATH.coordinates.shape[-1] and not PATH.earlier[..., modes:].any()
     np.testing.assert_array_equal(PATH.earlier[..., :modes], poorer.path.coordinates)

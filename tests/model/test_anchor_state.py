@@ -30,7 +30,7 @@ from tests.physics.meshes import STEEL
 
 # Two modes a round are too few for this part, so that the anchor has a defect; all that may yield is watched.
 GATE = 0.35
-PART = anchored(milder(wedge_problem()), ReducedSettings(modes=2))
+PART = anchored(milder(wedge_problem()), ReducedSettings(modes=2, further=0))
 PROBLEM, FIELDS, PATH = PART.problem, PART.fields, PART.path
 FACTORS = PART.path.factors
 GRAPH = PART.graph(gate=GATE)
@@ -202,7 +202,7 @@ def test_the_first_action_is_the_whole_first_load() -> None:
 
 def test_repeated_factors_carry_no_action() -> None:
     twice = tuple(LoadHistory(h.name, np.repeat(h.factors, 2, axis=0)) for h in PROBLEM.load_histories)
-    actions = actions_of(anchored(replace(PROBLEM, load_histories=twice), ReducedSettings(modes=2)))
+    actions = actions_of(anchored(replace(PROBLEM, load_histories=twice), ReducedSettings(modes=2, further=0)))
     held = actions[:, 1::2]
     # Nothing but the increment moves while nothing happens.
     assert not held[..., INCREMENT_FEATURES].abs().gt(1e-5).any()

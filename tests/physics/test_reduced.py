@@ -18,6 +18,7 @@ from surrogate.physics.reduced import (
     ReducedSettings,
     enriched,
     extreme_states,
+    plain_rounds,
     reduced_anchor,
     representative_histories,
 )
@@ -25,7 +26,7 @@ from surrogate.physics.solver import SolverSettings, solve
 from tests.physics.meshes import STEEL, quarter_plate, rotation
 from tests.physics.yielding_plate import SWING, anchored, drawn, problem
 
-FEW = ReducedSettings(modes=4)
+FEW = ReducedSettings(modes=4, further=0)
 
 
 @cache
@@ -81,6 +82,41 @@ def test_every_enrichment_brings_it_nearer_to_the_solver() -> None:
     assert found[2] < 0.03
 
 
+def test_newtons_corrections_say_more_than_elastic_displacement_as_many_modes_and_rounds() -> None:
+    """The swing softens the plate, where an elastic displacement is much too short."""
+    for enrichments in (1, 2):
+        plain = replace(plain_rounds(enrichments), modes=4)
+        newton = replace(FEW, enrichments=enrichments)
+        found = [error(reduced_anchor(anchored(), SWING[None], each)) for each in (plain, newton)]
+        assert found[1] < 0.5 * found[0]
+
+
+def test_rounds_go_on_for_those_alone_that_have_not_come_to_rest() -> None:
+    anchor, both = anchored(), np.stack([0.55 * SWING, SWING])
+    settings = ReducedSettings(modes=4, further=1)
+    once = reduced_anchor(anchor, both, replace(settings, further=0))
+    # A tolerance between the two: the mild history rests, the other one is enriched once more.
+    assert once.moved[0] < once.moved[1]
+    between = replace(settings, tolerance=float(once.moved.mean()))
+    found, known = reduced_anchor(anchor, both, between), once.unknowns.shape[1]
+    assert found.unknowns.shape[1] > known
+    np.testing.assert_array_equal(found.coordinates[0, :, :known], once.coordinates[0])
+    assert not found.coordinates[0, :, known:].any() and found.coordinates[1, :, known:].any()
+    np.testing.assert_array_equal(found.earlier[1, :, :known], once.coordinates[1])
+    calm = reduced_anchor(anchor, both, replace(settings, tolerance=1.0))
+    assert calm.unknowns.shape[1] == known
+
+
+def test_of_many_histories_the_worst_are_answered_as_if_they_were_few() -> None:
+    anchor, factors = anchored(), drawn(48)
+    crowd = reduced_anchor(anchor, factors, ReducedSettings(whole_histories=0, worst=5))
+    peaks = reduced_peaks(anchor, factors, crowd)[:, -1]
+    worst = np.argsort(-peaks)[:5]
+    alone = reduced_anchor(anchor, factors[worst], ReducedSettings(tolerance=0.01))
+    found = reduced_peaks(anchor, factors[worst], alone)[:, -1]
+    np.testing.assert_allclose(peaks[worst], found, rtol=0.05)
+
+
 def test_a_turned_part_numbered_otherwise_in_other_units_yields_the_same() -> None:
     mesh, turn, unit = quarter_plate(4, 6, 1, 1.0, 4.0, 1.0), rotation((1.0, 2.0, -0.5), 0.7), 1e-3
     order = np.random.default_rng(2).permutation(len(mesh.points))
@@ -123,7 +159,7 @@ def test_opposite_loads_leave_opposite_displacement() -> None:
 
 def test_few_points_answer_for_many_histories_as_all_points_do() -> None:
     anchor, factors = anchored(), drawn(48)
-    whole, few = (reduced_anchor(anchor, factors, ReducedSettings(whole_histories=n)) for n in (48, 0))
+    whole, few = (reduced_anchor(anchor, factors, replace(plain_rounds(1), whole_histories=n)) for n in (48, 0))
     size = np.linalg.norm(whole.coordinates, axis=2).max(axis=1)
     # The last modes hold little and come from what rounding left, so that answers are compared in energy.
     both = [r.coordinates @ (r.unknowns.T @ (anchor.system.stiffness @ whole.unknowns)) for r in (whole, few)]

@@ -1,5 +1,6 @@
 """Laws of `predict` that hold whatever the weights are: frames, units, numbering, yield, equilibrium, batches."""
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,17 +11,20 @@ import torch
 from surrogate.errors import CheckpointError, InputError, RigidBodyError
 from surrogate.fields import Fields, FloatArray, HistoryFields
 from surrogate.geometry.selectors import NameSelector
+from surrogate.model.decoder import FieldDecoder
 from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.error_norms import history_difference
+from surrogate.physics.hardening import LinearHardening
 from surrogate.physics.invariants import to_first, von_mises
 from surrogate.physics.plasticity import elastic_stress
 from surrogate.physics.problem import LoadHistory, Problem, Support
 from surrogate.physics.solver import solve
-from surrogate.serving import service
+from surrogate.serving import prepared, service
 from surrogate.serving.calibration import STEP_SCALARS, TOTALS, Calibration
 from surrogate.serving.domain import FEATURES, Domain
 from surrogate.serving.registry import list_models
-from surrogate.serving.service import domain_features_of, predict, predict_many, screen
+from surrogate.serving.screening import screen
+from surrogate.serving.service import domain_features_of, predict, predict_many
 from surrogate.training.baselines import reduced_histories
 from tests.model.parts import (
     CLIMB,
@@ -56,6 +60,14 @@ WIDE = Calibration(
     dict.fromkeys((*STEP_SCALARS, *TOTALS), (0.2, 0.3, 0.4, 0.5)),
     dict.fromkeys(STEP_SCALARS, (0.6, 0.7, 0.8, 0.9)),
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def restless() -> Iterator[None]:
+    """No history counts as at rest, so that the laws hold for what the network says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared, "RESTLESS", 0.0)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +297,8 @@ def test_a_shorter_history_beside_a_longer_one_is_not_padded_in_the_answer(model
     long = LoadHistory("long", CLIMB.factors)
     one, other = predict(wedge_problem((short, long)), model=str(models / "lively")).histories
     assert len(one.scalars.peak_von_mises_pa) == 2 and np.array_equal(one.steps, [0, 1])
-    assert_close(one.stress, other.stress[:2])
+    # Each ends its rounds of modes where it comes to rest, so that they differ by what these leave.
+    assert_close(one.stress, other.stress[:2], 0.02)
 
 
 REST = LoadHistory("rest", np.zeros((2, 2)))
@@ -447,12 +460,11 @@ def test_screening_reads_a_history_to_its_own_end(models: Path) -> None:
     assert whole[2].permanent_set_m != whole[1].permanent_set_m
 
 
-def test_screening_decodes_and_balances_nothing(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_screening_decodes_nothing(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a field is decoded to rank histories")
 
-    for name in ("decode", "anchor_states", "assemble_histories"):
-        monkeypatch.setattr(service, name, refuse)
+    monkeypatch.setattr(FieldDecoder, "forward", refuse)
     assert screen(wedge_problem((CLIMB,)), model=str(models / "lively"))[0].peak_plastic_strain > 0
 
 
@@ -481,6 +493,27 @@ def test_a_problem_outside_of_the_domain_is_answered_with_a_warning(models: Path
     found = predict(wedge_problem((CLIMB,)), model=str(models / "narrow"))
     assert found.method == "surrogate" and found.domain is not None and not found.domain.inside
     assert found.warnings == (f"outside the model's training domain: {found.domain.reason}",)
+
+
+def test_a_history_past_collapse_is_told(models: Path) -> None:
+    """The wedge hardens hardly at all here, so that no balance is left at twenty times the load."""
+    problem = wedge_problem((MILD, LoadHistory("crush", 20 * CLIMB.factors)))
+    weak = replace(problem.material, hardening=LinearHardening(0.0))
+    found = predict(replace(problem, material=weak), model=str(models / "lively"))
+    assert "at or past plastic collapse: no balance was found in 'crush'" in found.warnings[-1]
+    assert not predict(wedge_problem((MILD,)), model=str(models / "lively")).warnings
+
+
+def test_of_histories_at_rest_the_network_says_nothing(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On validation parts it made answers worse that the modes had already settled."""
+    problem = wedge_problem((CLIMB, SWING))
+    monkeypatch.setattr(prepared, "RESTLESS", 1.0)
+    names = ("lively and watchful", "fresh and watchful")
+    answers = [predict(problem, model=str(models / name)).histories for name in names]
+    anchored = reduced_histories(elastic_anchor(problem), problem)
+    for mine, untrained, anchor in zip(*answers, anchored, strict=True):
+        np.testing.assert_array_equal(mine.plastic_strain, untrained.plastic_strain)
+        assert_close(mine.equivalent_plastic_strain, anchor.equivalent_plastic_strain)
 
 
 def test_the_answer_says_who_answered_and_how_long_each_stage_took(answer: Fields) -> None:
@@ -521,11 +554,11 @@ def test_a_model_on_one_device_is_not_moved_by_asking_for_it_on_another(
 ) -> None:
     """The device "meta" stands for a GPU."""
     with monkeypatch.context() as patch:
-        patch.setattr(service, "choose_device", torch.device)
-        held, other = (service._loaded(str(models / "lively"), device) for device in ("cpu", "meta"))
+        patch.setattr(prepared, "choose_device", torch.device)
+        held, other = (prepared.loaded_model(str(models / "lively"), device) for device in ("cpu", "meta"))
         assert next(other.network.parameters()).device.type == "meta"
         assert next(held.network.parameters()).device.type == "cpu"
-    service._load.cache_clear()
+    prepared._load.cache_clear()
 
 
 def test_a_model_that_was_calibrated_since_is_read_again(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_the_local_anchor_is_the_local_path_equilibrated_once() -> None:
 
 
 def test_the_reduced_anchor_lies_between_the_local_one_and_the_solution_and_each_round_brings_it_nearer() -> None:
-    rounds = [ReducedSettings(modes=4, enrichments=enrichments) for enrichments in (0, 1, 2)]
+    rounds = [ReducedSettings(modes=4, enrichments=enrichments, further=0) for enrichments in (0, 1, 2)]
     found = [errors(answers) for answers in (local_anchor(ANCHOR, PROBLEM), *map(reduced, rounds))]
     for before, after in pairwise(found):
         assert (after[:, 0] < before[:, 0]).all()

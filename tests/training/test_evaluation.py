@@ -13,7 +13,7 @@ from surrogate.fields import DomainVerdict
 from surrogate.model.anchor_path import anchor_fields
 from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.problem import Problem
-from surrogate.serving import service
+from surrogate.serving import screening
 from surrogate.serving.answer import elastic_steps
 from surrogate.serving.calibration import STEP_SCALARS, TOTALS, Calibration
 from surrogate.training import evaluation as running
@@ -204,7 +204,7 @@ def test_scalars_read_from_tokens_are_judged_without_any_field(campaign: Path, m
             for own in truth
         )
 
-    monkeypatch.setattr(service, "screen", screen, raising=False)
+    monkeypatch.setattr(screening, "screen", screen)
     own = evaluate_part(campaign / sample_name(*PARTS["test"][0]), (TOKENS,)).methods[TOKENS]
     told = {"peak plastic strain": pytest.approx(0.1), "peak von Mises": pytest.approx(0.2), "permanent set": 0.0}
     assert own.errors and all(row == told for row in own.errors)

@@ -1,0 +1,236 @@
+"""The span of a part's plastic modes: how it starts, how it grows, and the answer of histories within it.
+
+Shape letters: P quadrature points, A points that may yield, J modes, H histories, T steps, K load cases, S snapshots,
+n free unknowns.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.spatial import ConvexHull
+
+from surrogate.fields import BoolArray, FloatArray, IntArray
+from surrogate.physics.deviatoric import deviatoric_path, strain_of_deviator
+from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
+from surrogate.physics.galerkin import ReducedProblem, integrate
+from surrogate.physics.invariants import deviator, tensor_norm
+from surrogate.physics.plasticity import elastic_stress
+from surrogate.physics.tangent_modes import CorrectionSettings
+
+# Squared lengths of plastic strain with engineering shear.
+_SHEAR = np.array([1.0, 1, 1, 0.5, 0.5, 0.5])
+# Snapshots are scaled by their size to this power, so that small early fields have a say beside large late ones.
+EVENING = 0.7
+# Modes that add less than this share of the first one's energy say nothing more.
+ENERGY = 1e-6
+# A mode whose energy norm lies this far within the span of those before is one of them.
+_NEW_DIRECTION = 1e-5
+_FEW_STATES, _HULL_DIRECTIONS = 60, 4
+
+
+@dataclass(frozen=True)
+class ReducedSettings:
+    """How far the span reaches.
+
+    Attributes:
+        modes: displacement modes that each round adds, at most.
+        enrichments: rounds after the first that are always made.
+        further: rounds after these, at most, each for the histories alone that have not come to rest.
+        tolerance: a history is at rest where a round moves it by no more than this share of its size, in energy.
+        correction: how each round finds what the span lacks.
+        gate: points whose elastic von Mises stress stays below this share of yield are taken as elastic.
+        snapshot_histories: histories that make the modes of a round, at most.
+        snapshot_steps: steps of each of them in the first round, at most.
+        whole_histories: up to so many histories, all points that may yield are integrated; beyond, few points stand
+            for them (see `hyper_reduction`).
+        crowd_tolerance: the tolerance of those beyond, which are there to be ranked.
+        worst: of those beyond, so many of the largest plastic strain are corrected at all points.
+    """
+
+    modes: int = 12
+    enrichments: int = 1
+    further: int = 4
+    tolerance: float = 0.05
+    correction: CorrectionSettings = field(default_factory=CorrectionSettings)
+    gate: float = 0.35
+    snapshot_histories: int = 16
+    snapshot_steps: int = 8
+    whole_histories: int = 32
+    crowd_tolerance: float = 0.15
+    worst: int = 20
+
+
+def plain_rounds(enrichments: int) -> ReducedSettings:
+    """So many rounds for every history, each of the elastic displacement of the plastic strain of the one before."""
+    return ReducedSettings(enrichments=enrichments, further=0, correction=CorrectionSettings(iterations=0), worst=0)
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedAnchor:
+    """Modes of a part and how much of each acts at each step of each history.
+
+    Attributes:
+        unknowns: displacement modes, orthonormal in energy [n, J].
+        strain: their strain [6, P, J], engineering shear.
+        coordinates: [H, T, J].
+        earlier: coordinates before the last enrichment, zero for the modes that it added [H, T, J].
+        settled: whether a step found its balance in the span [H, T]; where not, the part is at or past collapse.
+    """
+
+    unknowns: FloatArray
+    strain: FloatArray
+    coordinates: FloatArray
+    earlier: FloatArray
+    settled: BoolArray
+
+    @property
+    def moved(self) -> FloatArray:
+        """How far the last enrichment moved each history, as a share of its size, in energy [H]."""
+        size = np.linalg.norm(self.coordinates, axis=-1).max(axis=1)
+        change = np.linalg.norm(self.coordinates - self.earlier, axis=-1).max(axis=1)
+        return np.asarray(change / np.maximum(size, 1e-300))
+
+    def of(self, histories: IntArray) -> "ReducedAnchor":
+        """Some of the histories in the same span."""
+        rows = (self.coordinates[histories], self.earlier[histories], self.settled[histories])
+        return ReducedAnchor(self.unknowns, self.strain, *rows)
+
+    def with_part(self, part: "ReducedAnchor", histories: IntArray) -> "ReducedAnchor":
+        """These histories as a part answers them, whose span has this one's modes and then more."""
+        grown = ((0, 0), (0, 0), (0, part.unknowns.shape[1] - self.unknowns.shape[1]))
+        coordinates, earlier = np.pad(self.coordinates, grown), np.pad(self.earlier, grown)
+        settled = self.settled.copy()
+        coordinates[histories], earlier[histories], settled[histories] = part.coordinates, part.earlier, part.settled
+        return ReducedAnchor(part.unknowns, part.strain, coordinates, earlier, settled)
+
+
+def empty_span(anchor: ElasticAnchor, factors: FloatArray) -> ReducedAnchor:
+    """No modes: every history as the elastic answer has it."""
+    none = np.zeros((*factors.shape[:2], 0))
+    unknowns, strain = np.zeros((len(anchor.unknowns), 0)), np.zeros((*anchor.strain.shape[:2], 0))
+    return ReducedAnchor(unknowns, strain, none, none, np.ones(factors.shape[:2], dtype=bool))
+
+
+def enriched(
+    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, reduced: ReducedAnchor, plastic: FloatArray
+) -> ReducedAnchor:
+    """Add the displacement that fields of plastic strain cause to the span, and integrate again.
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: [H, T, K].
+        points: where the fields live [A].
+        reduced: the span so far.
+        plastic: fields of plastic strain [J', 6, A], engineering shear.
+    """
+    system = anchor.system
+    everywhere = np.zeros((6, system.volumes.size, len(plastic)))
+    everywhere[:, points] = plastic.transpose(1, 2, 0)
+    caused = system.factor.solve(system.internal_force(elastic_stress(everywhere, system.material)))
+    return widened(anchor, factors, points, reduced, caused)
+
+
+def widened(
+    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, reduced: ReducedAnchor, added: FloatArray
+) -> ReducedAnchor:
+    """Add displacements [n, J'] to the span, and integrate again; the other arguments as of `enriched`."""
+    system, known = anchor.system, reduced.unknowns.shape[1]
+    unknowns = _orthonormal(system, reduced.unknowns, added)
+    strain = np.concatenate([reduced.strain, system.strain(unknowns[:, known:])], axis=-1)
+    weights = system.volumes.ravel()[points]
+    problem = ReducedProblem(anchor.strain[:, points], strain[:, points], weights, system.material)
+    earlier = np.pad(reduced.coordinates, ((0, 0), (0, 0), (0, unknowns.shape[1] - known)))
+    found = integrate(problem, factors)
+    return ReducedAnchor(unknowns, strain, found.coordinates, earlier, found.settled)
+
+
+def points_near_yield(anchor: ElasticAnchor, factors: FloatArray, gate: float) -> IntArray:
+    """Quadrature points whose elastic von Mises stress reaches a share of yield in some state [A]."""
+    states = extreme_states(np.unique(factors.reshape(-1, factors.shape[-1]), axis=0))
+    largest = np.zeros(anchor.stress.shape[1])
+    shape = deviator(anchor.stress)
+    for chunk in np.array_split(states, max(1, len(states) * largest.size // 2_000_000)):
+        largest = np.maximum(largest, tensor_norm(shape @ chunk.T).max(axis=-1))
+    return np.flatnonzero(np.sqrt(1.5) * largest > gate * anchor.system.material.yield_strength_pa)
+
+
+def extreme_states(states: FloatArray) -> FloatArray:
+    """The states [S', K] among load factors [S, K] at one of which every convex function of them is largest.
+
+    Von Mises stress is such a function; the corners of the convex hull are such states. All of them are returned where
+    they are few, or span more than four directions, whose hull costs more than it saves.
+    """
+    _, size, axes = np.linalg.svd(states, full_matrices=False)
+    rank = int((size > 1e-9 * size[0]).sum()) if len(states) else 0
+    if len(states) <= _FEW_STATES or not 1 <= rank <= _HULL_DIRECTIONS:
+        return states
+    along = states @ axes[:rank].T
+    if rank == 1:
+        return states[[int(along.argmin()), int(along.argmax())]]
+    # No load is a state as well: with it, states of one plane have a hull.
+    corners = ConvexHull(np.concatenate([along, np.zeros((1, rank))])).vertices
+    return states[corners[corners < len(states)]]
+
+
+def representative_histories(factors: FloatArray, count: int) -> IntArray:
+    """Histories that span the others: the largest first, then each time the one farthest from those chosen.
+
+    A history is told by the largest, the smallest and the last factor of each case.
+    """
+    told = np.concatenate([factors.max(axis=1), factors.min(axis=1), factors[:, -1]], axis=1)
+    told = told / np.maximum(np.abs(told).max(axis=0), 1e-300)
+    chosen = [int(np.linalg.norm(told, axis=1).argmax())]
+    distance = np.linalg.norm(told - told[chosen[0]], axis=1)
+    while len(chosen) < min(count, len(factors)):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(told - told[chosen[-1]], axis=1))
+    return np.array(sorted(set(chosen)))
+
+
+def plastic_snapshots(
+    anchor: ElasticAnchor,
+    points: IntArray,
+    factors: FloatArray,
+    coordinates: FloatArray,
+    reduced: ReducedAnchor,
+    settings: ReducedSettings,
+) -> FloatArray:
+    """Plastic strain of some histories at some steps, by the law along the strain of cases and modes [S, 6, A]."""
+    strain = np.concatenate([anchor.strain[:, points], reduced.strain[:, points]], axis=-1)
+    path = np.concatenate([factors, coordinates], axis=-1)
+    steps = factors.shape[1]
+    kept = set(np.linspace(0, steps - 1, min(steps, settings.snapshot_steps)).round().astype(int).tolist())
+    found = []
+    for step, state in enumerate(deviatoric_path(strain, path, anchor.system.material)):
+        if step in kept:
+            field = strain_of_deviator(state.plastic.transpose(1, 0, 2))
+            found.append(field.transpose(1, 0, 2).astype(np.float32))
+    return np.concatenate(found)
+
+
+def plastic_modes(snapshots: FloatArray, volume: FloatArray, count: int) -> FloatArray:
+    """The fields that span snapshots of plastic strain [S, 6, A] best [J, 6, A], by the snapshot method."""
+    weight = np.sqrt(_SHEAR[:, None] * volume).ravel().astype(np.float32)
+    rows = snapshots.reshape(len(snapshots), -1) * weight
+    size = np.linalg.norm(rows, axis=1)
+    rows, size = rows[size > 1e-3 * size.max()], size[size > 1e-3 * size.max()]
+    if not len(rows) or not size.max() > 0:
+        return np.zeros((0, *snapshots.shape[1:]))
+    rows = rows / size[:, None] ** EVENING
+    energy, mixing = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+    order = np.argsort(energy)[::-1][:count]
+    order = order[energy[order] > ENERGY * energy.max()]
+    modes = (mixing[:, order] / np.sqrt(energy[order])).T @ rows
+    return np.asarray((modes / weight).reshape(len(order), *snapshots.shape[1:]), dtype=np.float64)
+
+
+def _orthonormal(system: ElasticSystem, known: FloatArray, added: FloatArray) -> FloatArray:
+    """Known modes and what is new in the added ones, orthonormal in energy [n, J]; the known ones stay as they are."""
+    for _ in range(2):  # once more takes away what rounding left
+        added = added - known @ (known.T @ (system.stiffness @ added))
+        gram = added.T @ (system.stiffness @ added)
+        scale = 1 / np.sqrt(np.maximum(gram.diagonal(), 1e-300))
+        energy, mixing = np.linalg.eigh(gram * scale[:, None] * scale)
+        new = energy > _NEW_DIRECTION * energy[-1]
+        added = (added * scale) @ (mixing[:, new] / np.sqrt(energy[new]))
+    return np.concatenate([known, added], axis=1)
