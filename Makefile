@@ -20,7 +20,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
     libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap chromium
 
-.PHONY: help demo test test-fast fuzz lint audit format verification readme-figures family-sheet solver-benchmark front \
+.PHONY: help demo test test-fast fuzz load lint audit format verification readme-figures family-sheet solver-benchmark front \
     dataset-card results ablations notebooks parts web wheel clean distclean python system-packages
 
 help: ## list the targets
@@ -49,6 +49,9 @@ audit: $(INSTALLED) ## look for known vulnerabilities in what is installed; STRI
 format: $(INSTALLED) ## format the code and sort the imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+load: $(INSTALLED) ## put USERS=50 users on a service of its own for MINUTES=10; prints latencies, errors, memory, health
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.load --users $(or $(USERS),50) --minutes $(or $(MINUTES),10)
 
 verification: $(INSTALLED) ## hold the reference solver to its laws and benchmarks, write docs/verification.md
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python docs/verification.py
