@@ -20,7 +20,7 @@ RUN /opt/surrogate/bin/pip install --no-cache-dir --no-deps .
 
 FROM ${BASE}
 # gmsh's wheel links the X libraries; EGL and OSMesa render off screen; CalculiX is the independent reference;
-# bubblewrap isolates the readers of uploads.
+# bubblewrap isolates the readers of uploads where the container may make name spaces, Landlock does where it may not.
 RUN apt-get update && apt-get install -y --no-install-recommends python3 bubblewrap calculix-ccx \
         libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
         libegl1 libgl1-mesa-dri libosmesa6 \
@@ -28,7 +28,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3 bubblew
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin surrogate \
     && install -d -o surrogate -g surrogate /data
 COPY --from=build /opt/surrogate /opt/surrogate
-# Everything is written to /data or /tmp, so the root file system can be mounted read-only.
+# Everything is written to /data or /tmp, so the root file system can be mounted read-only. Without a key the service
+# refuses to start here, for it listens to other machines: docker run ... surrogate keys create --name NAME
 ENV PATH=/opt/surrogate/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -39,7 +40,8 @@ ENV PATH=/opt/surrogate/bin:$PATH \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility,graphics
 USER 10001
-WORKDIR /data
+# Not /data: Python would look for modules among the files that are kept there.
+WORKDIR /
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \

@@ -15,10 +15,11 @@ SEED ?= 0
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 # gmsh's wheel links the X libraries although it never opens a window; EGL or OSMesa renders the pictures off screen;
-# CalculiX is the independent reference of the verification tests; bubblewrap isolates readers of untrusted files;
-# chromium opens the page in its tests.
+# CalculiX is the independent reference of the verification tests; bubblewrap isolates readers of untrusted files.
 SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
-    libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap chromium
+    libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap
+# Of the tests alone: chromium opens the page, docker-compose reads docker-compose.yml.
+TEST_PACKAGES := chromium docker-compose
 
 .PHONY: help demo test test-fast fuzz load lint audit format verification readme-figures family-sheet solver-benchmark front \
     dataset-card results ablations notebooks parts web wheel clean distclean python system-packages
@@ -103,7 +104,7 @@ python:
 
 # Quick when nothing is missing, so it is asked every time.
 system-packages: | python
-	@.ci/system-packages $(SYSTEM_PACKAGES) \
+	@.ci/system-packages $(SYSTEM_PACKAGES) $(TEST_PACKAGES) \
 	    $$($(PYTHON) -c 'import ensurepip' 2>/dev/null || $(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
 
 $(INSTALLED): pyproject.toml | system-packages
