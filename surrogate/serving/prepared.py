@@ -78,12 +78,13 @@ class Prepared:
     seconds: dict[str, float]
 
     def at_tokens(self, read: TokenScalars) -> TokenScalars:
-        """What the tokens read, with the largest plastic strain of the histories at rest from the hottest points."""
+        """What the tokens read; of histories at rest the token that flows most is told by the hottest points."""
         material = self.problem.material
         peaks = reduced_peaks(self.anchor, self.path.factors, self.reduced)
         known = torch.from_numpy(peaks * (material.youngs_modulus_pa / material.yield_strength_pa)).to(read.plastic)
-        restless = torch.from_numpy(self.restless)[:, None, None]
-        return replace(read, plastic=torch.where(restless, read.plastic, known[..., None]))
+        most = read.plastic.argmax(dim=-1, keepdim=True)
+        told = read.plastic.scatter(-1, most, known[..., None])
+        return replace(read, plastic=torch.where(torch.from_numpy(self.restless)[:, None, None], read.plastic, told))
 
     def warnings(self) -> tuple[str, ...]:
         """Of histories that have no balance within the modes."""

@@ -517,6 +517,23 @@ def test_of_histories_at_rest_the_network_says_nothing(models: Path, monkeypatch
         assert_close(mine.equivalent_plastic_strain, anchor.equivalent_plastic_strain)
 
 
+def test_in_a_crowd_at_rest_unread_steps_tell_the_largest_plastic_strain_as_decoded_ones_do(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the hottest points; that one token knows more does not make the regions of the others yield."""
+    monkeypatch.setattr(prepared, "RESTLESS", 1.0)
+    model = str(models / "lively and watchful")
+    alone = predict(wedge_problem((CLIMB, SWING)), model=model).histories
+    crowded = predict(wedge_problem(crowd(CLIMB, SWING)), model=model).histories
+    for mine, before in zip(crowded[:2], alone, strict=True):
+        assert len(mine.steps) < len(mine.factors) == len(before.steps)
+        expected = before.scalars.peak_plastic_strain
+        # The span of a crowd is another, and ends its rounds earlier.
+        np.testing.assert_allclose(mine.scalars.peak_plastic_strain, expected, atol=0.05 * expected.max())
+        yielded = before.scalars.yielded_volume_fraction
+        np.testing.assert_allclose(mine.scalars.yielded_volume_fraction, yielded, atol=0.25)
+
+
 def test_the_answer_says_who_answered_and_how_long_each_stage_took(answer: Fields) -> None:
     assert answer.model is not None
     assert (answer.model.name, answer.model.version) == ("lively", "1")
