@@ -5,6 +5,7 @@ import type { HistorySummary, Quantity } from "./contract";
 import { byId, el, fill } from "./dom";
 import { largest, less } from "./panel-ranking";
 import type { ResultModel } from "./result-model";
+import { calmly } from "./signal";
 import { interval, percent, plain, scaled } from "./units";
 
 interface Row {
@@ -49,7 +50,8 @@ export function mountMargins(results: ResultModel): void {
   results.answer.listen(draw);
   results.history.listen(draw);
   results.verification.listen(draw);
-  results.row.listen(drawChart);
+  // Drawing charts while the slider moves would cost it half of its frames.
+  results.row.listen(calmly(drawChart));
   results.shown.listen(drawChart);
 }
 

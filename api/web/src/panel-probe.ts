@@ -4,6 +4,7 @@ import { FIELDS, hottestPoint, type FieldName, type HistoryFrames, type Shown } 
 import { lineChart } from "./chart";
 import { byId, button, el, fill } from "./dom";
 import type { ResultModel } from "./result-model";
+import { calmly } from "./signal";
 import type { Surface } from "./surface";
 import { minus, plain } from "./units";
 import type { Probe, Viewer } from "./viewer";
@@ -41,7 +42,8 @@ export function mountProbe(results: ResultModel, viewer: Viewer): void {
   };
   viewer.probe.watch(draw);
   results.shown.listen(draw);
-  results.row.listen(() => viewer.probe.value && draw());
+  const later = calmly(draw);
+  results.row.listen(() => viewer.probe.value && later());
 }
 
 type Column = [string, HistoryFrames];

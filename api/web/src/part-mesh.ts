@@ -1,174 +1,80 @@
-/** The part as the graphics card sees it: positions stay, displacement and values are replaced step by step. */
+/** The part as the graphics card sees it: its body, its edges, and what a section needs. */
 
 import {
-  BackSide,
   BufferAttribute,
-  BufferGeometry,
-  ClampToEdgeWrapping,
-  Color,
   DataTexture,
-  DecrementWrapStencilOp,
   DoubleSide,
-  DynamicDrawUsage,
   FrontSide,
   Group,
-  IncrementWrapStencilOp,
   LineSegments,
   Mesh,
   NearestFilter,
   RGBAFormat,
-  ShaderMaterial,
   Vector4,
-  type Side,
-  type StencilOp,
+  type BufferGeometry,
+  type Color,
+  type ShaderMaterial,
 } from "three";
 
 import type { Range, Shown } from "./answer-fields";
 import { BANDS, bandsOf } from "./colour-maps";
+import { coarseTriangles } from "./coarse-detail";
+import { bodyMaterial, define, lineMaterial, stencilMaterial, type Shared } from "./part-shaders";
 import type { CutPlane } from "./picking";
+import { gathered, RowBuffers } from "./row-buffers";
 import type { Surface } from "./surface";
 
-const VERTEX = `
-attribute vec3 displacement;
-attribute float value;
-attribute vec4 tint;
-uniform float deformation;
-uniform vec4 cut;
-varying float vValue;
-varying float vCut;
-varying vec4 vTint;
-varying vec3 vNormal;
-void main() {
-  vec3 place = position + deformation * displacement;
-  vValue = value;
-  vTint = tint;
-  vNormal = normalMatrix * normal;
-  vCut = dot(cut.xyz, place) + cut.w;
-  gl_Position = projectionMatrix * modelViewMatrix * vec4(place, 1.0);
-}`;
-
-const FRAGMENT = `
-uniform sampler2D bands;
-uniform vec2 range;
-uniform bool coloured;
-uniform vec3 plainColour;
-varying float vValue;
-varying float vCut;
-varying vec4 vTint;
-varying vec3 vNormal;
-void main() {
-  if (vCut < 0.0) discard;
-  vec3 base = mix(plainColour, vTint.rgb, vTint.a);
-  if (coloured) {
-    float at = range.y > range.x ? (vValue - range.x) / (range.y - range.x) : 0.0;
-    base = texture2D(bands, vec2(clamp(at, 0.001, 0.999), 0.5)).rgb;
-  }
-  vec3 normal = normalize(vNormal) * (gl_FrontFacing ? 1.0 : -1.0);
-  float light = max(dot(normal, normalize(vec3(-0.25, 0.45, 0.85))), 0.0);
-  float sky = 0.5 + 0.5 * normal.y;
-  float shade = coloured ? 0.70 + 0.24 * light + 0.08 * sky : 0.58 + 0.34 * light + 0.12 * sky;
-  gl_FragColor = vec4(base * min(shade, 1.06), 1.0);
-}`;
-
-const LINE_VERTEX = `
-attribute vec3 displacement;
-uniform float deformation;
-uniform vec4 cut;
-varying float vCut;
-void main() {
-  vec3 place = position + deformation * displacement;
-  vCut = dot(cut.xyz, place) + cut.w;
-  gl_Position = projectionMatrix * modelViewMatrix * vec4(place, 1.0);
-}`;
-
-const LINE_FRAGMENT = `
-uniform vec3 colour;
-uniform float opacity;
-varying float vCut;
-void main() {
-  if (vCut < 0.0) discard;
-  gl_FragColor = vec4(colour, opacity);
-}`;
-
 const NO_CUT = new Vector4(0, 0, 0, 1);
-
-/** Uniforms that all passes share by reference. */
-interface Shared {
-  deformation: { value: number };
-  cut: { value: Vector4 };
-}
 
 export class PartMesh {
   readonly group = new Group();
   private readonly shared: Shared = { deformation: { value: 0 }, cut: { value: NO_CUT.clone() } };
-  private readonly geometry = new BufferGeometry();
-  private readonly lines = new BufferGeometry();
-  private readonly linePoint: Uint32Array;
-  private readonly material: ShaderMaterial;
-  private readonly lineMaterial: ShaderMaterial;
-  private readonly ghost: LineSegments<BufferGeometry, ShaderMaterial>;
-  private readonly stencilPasses: Mesh[];
   private readonly bands = new DataTexture(new Uint8Array(4 * BANDS), BANDS, 1, RGBAFormat);
+  private readonly tint: BufferAttribute;
+  private readonly all: BufferAttribute;
+  private readonly fewer: BufferAttribute | null;
+  private readonly corners: RowBuffers;
+  private readonly lines: RowBuffers;
+  private readonly body: Mesh<BufferGeometry, ShaderMaterial>;
+  private readonly edges: LineSegments<BufferGeometry, ShaderMaterial>;
+  /** The edges as they were before the load. */
+  private readonly ghost: LineSegments<BufferGeometry, ShaderMaterial>;
+  private readonly stencilPasses: Mesh<BufferGeometry, ShaderMaterial>[];
 
-  constructor(readonly surface: Surface) {
-    const corners = surface.cornerPoint.length;
-    this.geometry.setAttribute("position", new BufferAttribute(gathered(surface.points, surface.cornerPoint), 3));
-    this.geometry.setAttribute("normal", new BufferAttribute(surface.normals, 3));
-    this.geometry.setAttribute("displacement", dynamic(new Float32Array(3 * corners), 3));
-    this.geometry.setAttribute("value", dynamic(new Float32Array(corners), 1));
-    this.geometry.setAttribute("tint", new BufferAttribute(new Uint8Array(4 * corners), 4, true));
-    this.geometry.setIndex(new BufferAttribute(surface.drawn, 1));
+  /**
+   * @param coarsely whether fewer triangles are drawn while something moves
+   */
+  constructor(
+    private readonly surface: Surface,
+    coarsely: boolean,
+  ) {
+    this.all = new BufferAttribute(surface.drawn, 1);
+    this.fewer = coarsely ? new BufferAttribute(coarseTriangles(surface), 1) : null;
+    this.tint = new BufferAttribute(new Uint8Array(4 * surface.cornerPoint.length), 4, true);
+    this.corners = cornerBuffers(surface, this.tint, this.all);
+    this.lines = lineBuffers(surface);
     this.bands.minFilter = this.bands.magFilter = NearestFilter;
-    this.bands.wrapS = ClampToEdgeWrapping;
-    this.material = new ShaderMaterial({
-      vertexShader: VERTEX,
-      fragmentShader: FRAGMENT,
-      side: FrontSide,
-      polygonOffset: true,
-      polygonOffsetFactor: 1,
-      polygonOffsetUnits: 1,
-      uniforms: {
-        ...this.shared,
-        bands: { value: this.bands },
-        range: { value: [0, 1] },
-        coloured: { value: false },
-        plainColour: { value: new Color(1, 1, 1) },
-      },
-    });
-    this.stencilPasses = [
-      stencilPass(this.geometry, this.shared, BackSide, IncrementWrapStencilOp),
-      stencilPass(this.geometry, this.shared, FrontSide, DecrementWrapStencilOp),
-    ];
-    const body = new Mesh(this.geometry, this.material);
-    body.renderOrder = 3;
-
-    this.linePoint = Uint32Array.from(new Set(surface.edges));
-    this.makeLines();
-    this.lineMaterial = lineMaterial(this.shared, 0.9);
-    const edges = new LineSegments(this.lines, this.lineMaterial);
-    edges.renderOrder = 4;
-    this.ghost = new LineSegments(this.lines, lineMaterial({ deformation: { value: 0 }, cut: this.shared.cut }, 0.28));
-    this.ghost.renderOrder = 4;
-    this.ghost.visible = false;
-    this.group.add(...this.stencilPasses, body, edges, this.ghost);
+    this.body = new Mesh(this.corners.still, bodyMaterial(this.shared, this.bands));
+    this.stencilPasses = (["back", "front"] as const).map(
+      (faces) => new Mesh(this.corners.still, stencilMaterial(this.shared, faces)),
+    );
+    this.edges = new LineSegments(this.lines.still, lineMaterial(this.shared, 0.9));
+    const still: Shared = { deformation: { value: 0 }, cut: this.shared.cut };
+    this.ghost = new LineSegments(this.lines.still, lineMaterial(still, 0.35));
+    for (const pass of this.stencilPasses) pass.renderOrder = 1;
+    this.body.renderOrder = 3;
+    this.edges.renderOrder = this.ghost.renderOrder = 4;
+    this.group.add(...this.stencilPasses, this.body, this.edges, this.ghost);
     for (const part of this.group.children) part.frustumCulled = false;
     this.setCut(null);
+    this.showStill();
   }
 
-  private makeLines(): void {
-    const place = new Map<number, number>();
-    for (const [index, point] of this.linePoint.entries()) place.set(point, index);
-    const index = this.surface.edges.map((point) => place.get(point) as number);
-    this.lines.setAttribute("position", new BufferAttribute(gathered(this.surface.points, this.linePoint), 3));
-    this.lines.setAttribute("displacement", dynamic(new Float32Array(3 * this.linePoint.length), 3));
-    this.lines.setIndex(new BufferAttribute(index, 1));
-  }
-
-  /** Colours of the part without a field, and of its edges. */
-  setPlainColours(part: Color, line: Color): void {
-    (this.material.uniforms["plainColour"].value as Color).copy(part);
-    (this.lineMaterial.uniforms["colour"].value as Color).copy(line);
-    (this.ghost.material.uniforms["colour"].value as Color).copy(line);
+  /** Colours of the part without a field, of its edges, and of the edges as they were before the load. */
+  setPlainColours(part: Color, line: Color, ghost: Color): void {
+    (this.body.material.uniforms["plainColour"].value as Color).copy(part);
+    (this.edges.material.uniforms["colour"].value as Color).copy(line);
+    (this.ghost.material.uniforms["colour"].value as Color).copy(ghost);
   }
 
   /** Tints faces.
@@ -176,10 +82,9 @@ export class PartMesh {
    * @param tints colour and strength (0 to 1) by face id
    */
   setTints(tints: Map<number, { colour: number; strength: number }>): void {
-    const attribute = this.geometry.getAttribute("tint") as BufferAttribute;
-    const bytes = attribute.array as Uint8Array;
-    const { cornerFace } = this.surface;
-    const byFace = new Uint8Array(4 * this.surface.faceCount);
+    const bytes = this.tint.array as Uint8Array;
+    const { cornerFace, faceCount } = this.surface;
+    const byFace = new Uint8Array(4 * faceCount);
     for (const [face, { colour, strength }] of tints) {
       byFace.set([(colour >> 16) & 255, (colour >> 8) & 255, colour & 255, Math.round(255 * strength)], 4 * face);
     }
@@ -187,36 +92,46 @@ export class PartMesh {
       const from = 4 * cornerFace[i];
       for (let k = 0; k < 4; k += 1) bytes[4 * i + k] = byFace[from + k];
     }
-    attribute.needsUpdate = true;
+    this.tint.needsUpdate = true;
   }
 
-  /** Shows a stored step of a field; nothing is allocated, so that scrubbing stays smooth. */
-  showRow(shown: Shown, row: number): void {
-    const n = shown.frames.pointCount;
-    const value = this.geometry.getAttribute("value") as BufferAttribute;
-    const values = value.array as Float32Array;
-    const { cornerPoint } = this.surface;
-    const from = row * n;
-    for (let i = 0; i < cornerPoint.length; i += 1) values[i] = shown.values[from + cornerPoint[i]];
-    value.needsUpdate = true;
-    const d = shown.shape.displacement;
-    gatherInto(this.geometry.getAttribute("displacement") as BufferAttribute, d, 3 * from, cornerPoint);
-    gatherInto(this.lines.getAttribute("displacement") as BufferAttribute, d, 3 * from, this.linePoint);
+  /** Shows the part itself. */
+  showStill(): void {
+    define(this.body.material, "COLOURED", false);
+    this.use(this.corners.still, this.lines.still);
+    this.deformation = 0;
   }
 
-  set range(range: Range) {
-    this.material.uniforms["range"].value = [range.low, range.high];
-  }
-
-  /** Colours by the map of a field; null shows the part itself. */
-  setColours(shown: Shown | null): void {
-    this.material.uniforms["coloured"].value = shown !== null;
-    if (!shown) return;
+  /** Takes the colours of a field. */
+  showField(shown: Shown): void {
+    define(this.body.material, "COLOURED", true);
     (this.bands.image.data as Uint8Array).set(bandsOf(shown.field, shown.source));
     this.bands.needsUpdate = true;
   }
 
-  set deformation(scale: number) {
+  /** Shows a stored step of a field. */
+  showRow(shown: Shown, row: number, range: Range, deformation: number): void {
+    this.use(this.corners.get(shown, row), this.lines.get(shown, row));
+    this.body.material.uniforms["range"].value = [range.low, range.high];
+    this.deformation = deformation;
+  }
+
+  /** Whether something moves: all triangles are drawn when it has come to rest. */
+  set moving(moving: boolean) {
+    if (!this.fewer || this.isMoving === moving) return;
+    this.isMoving = moving;
+    this.use(this.body.geometry, this.edges.geometry);
+  }
+
+  private isMoving = false;
+
+  private use(corners: BufferGeometry, lines: BufferGeometry): void {
+    corners.setIndex(this.isMoving ? this.fewer : this.all);
+    for (const mesh of [this.body, ...this.stencilPasses]) mesh.geometry = corners;
+    this.edges.geometry = lines;
+  }
+
+  private set deformation(scale: number) {
     this.shared.deformation.value = scale;
     this.ghost.visible = scale !== 0;
   }
@@ -226,67 +141,28 @@ export class PartMesh {
     if (plane) this.shared.cut.value.set(...plane.normal, plane.offset);
     else this.shared.cut.value.copy(NO_CUT);
     for (const pass of this.stencilPasses) pass.visible = plane !== null;
-    this.material.side = plane ? DoubleSide : FrontSide;
+    this.body.material.side = plane ? DoubleSide : FrontSide;
+    define(this.body.material, "CUT", plane !== null);
   }
 
   dispose(): void {
-    this.geometry.dispose();
+    this.corners.dispose();
     this.lines.dispose();
     this.bands.dispose();
-    this.material.dispose();
-    this.lineMaterial.dispose();
-    this.ghost.material.dispose();
-    for (const pass of this.stencilPasses) (pass.material as ShaderMaterial).dispose();
+    for (const part of [this.body, this.edges, this.ghost, ...this.stencilPasses]) part.material.dispose();
   }
 }
 
-/** Counts in the stencil whether a pixel looks into the cut body: back faces up, front faces down. */
-function stencilPass(geometry: BufferGeometry, shared: Shared, side: Side, operation: StencilOp): Mesh {
-  const material = new ShaderMaterial({
-    vertexShader: LINE_VERTEX,
-    fragmentShader: LINE_FRAGMENT,
-    side,
-    colorWrite: false,
-    depthWrite: false,
-    depthTest: false,
-    stencilWrite: true,
-    stencilFail: operation,
-    stencilZFail: operation,
-    stencilZPass: operation,
-    uniforms: { ...shared, colour: { value: new Color() }, opacity: { value: 1 } },
-  });
-  const pass = new Mesh(geometry, material);
-  pass.renderOrder = 1;
-  return pass;
+function cornerBuffers(surface: Surface, tint: BufferAttribute, index: BufferAttribute): RowBuffers {
+  const position = new BufferAttribute(gathered(surface.points, 0, surface.cornerPoint, 3), 3);
+  const normal = new BufferAttribute(surface.normals, 3);
+  return new RowBuffers({ attributes: { position, normal, tint }, index, points: surface.cornerPoint }, true);
 }
 
-function lineMaterial(shared: Shared, opacity: number): ShaderMaterial {
-  return new ShaderMaterial({
-    vertexShader: LINE_VERTEX,
-    fragmentShader: LINE_FRAGMENT,
-    transparent: true,
-    depthWrite: false,
-    uniforms: { ...shared, colour: { value: new Color() }, opacity: { value: opacity } },
-  });
-}
-
-function dynamic(array: Float32Array, width: number): BufferAttribute {
-  return new BufferAttribute(array, width).setUsage(DynamicDrawUsage);
-}
-
-function gathered(points: Float32Array, ids: Uint32Array): Float32Array {
-  const attribute = new BufferAttribute(new Float32Array(3 * ids.length), 3);
-  gatherInto(attribute, points, 0, ids);
-  return attribute.array as Float32Array;
-}
-
-function gatherInto(attribute: BufferAttribute, vectors: Float32Array, from: number, ids: Uint32Array): void {
-  const out = attribute.array as Float32Array;
-  for (let i = 0; i < ids.length; i += 1) {
-    const at = from + 3 * ids[i];
-    out[3 * i] = vectors[at];
-    out[3 * i + 1] = vectors[at + 1];
-    out[3 * i + 2] = vectors[at + 2];
-  }
-  attribute.needsUpdate = true;
+function lineBuffers(surface: Surface): RowBuffers {
+  const points = Uint32Array.from(new Set(surface.edges));
+  const place = new Map(Array.from(points, (point, index) => [point, index]));
+  const index = new BufferAttribute(surface.edges.map((point) => place.get(point) as number), 1);
+  const position = new BufferAttribute(gathered(surface.points, 0, points, 3), 3);
+  return new RowBuffers({ attributes: { position }, index, points }, false);
 }

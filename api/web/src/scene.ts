@@ -41,6 +41,10 @@ export class SceneView {
   private readonly centre = new Vector3();
   private radius = 1;
   private wanted = false;
+  /** Whether there is no graphics card. */
+  readonly inSoftware: boolean;
+  /** Called when the camera moves. */
+  onMoved: () => void = () => undefined;
   /** Frames drawn so far. */
   frames = 0;
 
@@ -48,7 +52,8 @@ export class SceneView {
     private readonly canvas: HTMLCanvasElement,
     private readonly pointer: PointerListener,
   ) {
-    this.renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true, stencil: true });
+    this.inSoftware = drawsInSoftware();
+    this.renderer = new WebGLRenderer({ canvas, antialias: !this.inSoftware, alpha: true, stencil: true });
     this.renderer.outputColorSpace = LinearSRGBColorSpace;
     this.renderer.setClearAlpha(0);
     this.renderer.setPixelRatio(Math.min(devicePixelRatio, MOST_PIXEL_RATIO));
@@ -59,7 +64,10 @@ export class SceneView {
     this.scene.add(this.camera, new AmbientLight(0xffffff, 1.5));
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.zoomToCursor = true;
-    this.controls.addEventListener("change", () => this.draw());
+    this.controls.addEventListener("change", () => {
+      this.onMoved();
+      this.draw();
+    });
     this.listen();
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement as Element);
   }
@@ -205,6 +213,15 @@ export class SceneView {
     this.camera.updateProjectionMatrix();
     this.draw();
   }
+}
+
+/** Whether there is no graphics card: smooth edges would cost half of the frames then. */
+function drawsInSoftware(): boolean {
+  const context = document.createElement("canvas").getContext("webgl2");
+  const info = context?.getExtension("WEBGL_debug_renderer_info");
+  const name = info ? String(context?.getParameter(info.UNMASKED_RENDERER_WEBGL)) : "";
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
 }
 
 /** A colour of the style sheet. */

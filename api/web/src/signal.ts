@@ -1,3 +1,12 @@
+/** The same listener, called once when nothing has come for a while. */
+export function calmly(listener: () => void, milliseconds = 120): () => void {
+  let timer = 0;
+  return () => {
+    window.clearTimeout(timer);
+    timer = window.setTimeout(listener, milliseconds);
+  };
+}
+
 /** A value that tells its listeners when it changes. */
 export class Signal<T> {
   private readonly listeners = new Set<(value: T) => void>();

@@ -151,9 +151,12 @@ function scaleChoice(results: ResultModel): HTMLElement {
   };
   results.shown.watch(draw);
   results.scale.listen(draw);
-  return pair("Deformation ×", made);
+  return pair("Deformation ×", made, "×");
 }
 
-function pair(text: string, control: HTMLElement): HTMLElement {
-  return el("div", { class: "pair" }, el("label", { for: control.id }, text), control);
+/** A control with its label beside it; a narrow screen shows the short one. */
+function pair(text: string, control: HTMLElement, short = text): HTMLElement {
+  const label = short === text ? [text] : [el("span", { class: "long" }, text), el("span", { class: "short-label" }, short)];
+  control.setAttribute("aria-label", text);
+  return el("div", { class: "pair" }, el("label", { for: control.id }, ...label), control);
 }

@@ -11,13 +11,16 @@ import { pick, type CutPlane, type Hit, type Ray } from "./picking";
 import type { ResultModel } from "./result-model";
 import { SceneView, styleColour } from "./scene";
 import { SectionCap } from "./section-cap";
-import { Signal } from "./signal";
+import { calmly, Signal } from "./signal";
 import { Symbols, type Tag } from "./symbols";
 import { Tags } from "./tags";
 import type { Part, Workbench } from "./workbench";
 
 const CHOSEN_COLOUR = 0xffb000;
 const POINTED_STRENGTH = 0.55;
+/** More are not drawn in software while something moves. */
+const MANY_TRIANGLES = 40_000;
+const REST_MS = 200;
 
 /** A place on the surface that is looked at through all steps. */
 export interface Probe {
@@ -49,6 +52,7 @@ export class Viewer {
       this.tags.follow();
       axes.follow(this.view.axes());
     });
+    this.view.onMoved = () => this.move();
     this.marker.visible = false;
     this.marker.renderOrder = 7;
     this.view.add(this.symbols.group, this.cap.mesh, this.marker);
@@ -83,7 +87,8 @@ export class Viewer {
     }
     const before = this.part?.surface;
     this.part = part;
-    this.mesh = part ? new PartMesh(part.surface) : null;
+    const coarsely = this.view.inSoftware && part !== null && part.surface.drawn.length > 3 * MANY_TRIANGLES;
+    this.mesh = part ? new PartMesh(part.surface, coarsely) : null;
     this.probe.set(null);
     if (!part || !this.mesh) return;
     this.view.add(this.mesh.group);
@@ -97,7 +102,7 @@ export class Viewer {
 
   /** Takes the colours of the style sheet. */
   useTheme(): void {
-    this.mesh?.setPlainColours(styleColour("--part"), styleColour("--part-line"));
+    this.mesh?.setPlainColours(styleColour("--part"), styleColour("--part-line"), styleColour("--soft"));
     this.cap.setColours(styleColour("--cap"), styleColour("--cap-hatch"));
     this.marker.material.color.copy(styleColour("--ink"));
     this.view.draw();
@@ -107,8 +112,8 @@ export class Viewer {
     const { mesh } = this;
     if (!mesh) return;
     const shown = this.inResults ? this.results.shown.value : null;
-    mesh.setColours(shown);
-    if (!shown) mesh.deformation = 0;
+    if (shown) mesh.showField(shown);
+    else mesh.showStill();
     this.drawTints();
     this.drawSetup();
     this.drawRow();
@@ -119,12 +124,22 @@ export class Viewer {
     const { mesh, results } = this;
     const shown = this.inResults ? results.shown.value : null;
     if (mesh && shown) {
-      mesh.showRow(shown, results.row.value);
-      mesh.range = results.range;
-      mesh.deformation = results.drawnScale;
+      this.move();
+      mesh.showRow(shown, results.row.value, results.range, results.drawnScale);
     }
     this.drawMarker();
     this.view.draw();
+  }
+
+  private readonly rest = calmly(() => {
+    if (!this.mesh) return;
+    this.mesh.moving = false;
+    this.view.draw();
+  }, REST_MS);
+
+  private move(): void {
+    if (this.mesh) this.mesh.moving = true;
+    this.rest();
   }
 
   private drawTints(): void {
