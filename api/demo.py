@@ -13,20 +13,19 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 
 from api.demo_report import comparison_text, report_text
-from api.schemas import MeshView, PredictionView
+from api.schemas import Fidelity
+from surrogate import Client, SurrogateError
 
 STARTS_WITHIN_S = 180.0
 ANSWERS_WITHIN_S = 900.0
 STOPS_WITHIN_S = 15.0
-PICTURES = ("von_mises", "displacement", "plastic_strain", "setup")
 
 
 class DemoError(Exception):
@@ -90,108 +89,42 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _checked(response: httpx.Response) -> httpx.Response:
-    """Raises DemoError with the problem's own words where the service refused."""
-    if response.is_success:
-        return response
-    try:
-        detail = str(response.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        detail = response.text[:500]
-    request = response.request
-    raise DemoError(f"{request.method} {request.url.path} gave {response.status_code}: {detail}")
-
-
-def upload(client: httpx.Client, part: Path, length_unit: str | None, element_size_m: float | None) -> MeshView:
-    """The part's mesh, once it is ready."""
-    form = {"length_unit": length_unit, "element_size_m": None if element_size_m is None else repr(element_size_m)}
-    with part.open("rb") as stream:
-        response = _checked(
-            client.post(
-                "/v1/meshes",
-                files={"file": (part.name, stream, "application/octet-stream")},
-                data={key: value for key, value in form.items() if value is not None},
-            )
-        )
-    deadline = time.monotonic() + ANSWERS_WITHIN_S
-    mesh = MeshView.model_validate(response.json())
-    while mesh.status not in ("ready", "failed") and time.monotonic() < deadline:
-        time.sleep(0.3)
-        mesh = MeshView.model_validate(_checked(client.get(f"/v1/meshes/{mesh.id}")).json())
-    if mesh.status != "ready":
-        raise DemoError(f"the part is {mesh.status}: {mesh.error.detail if mesh.error else 'not meshed in time'}")
-    return mesh
-
-
-def answered(client: httpx.Client, address: str, body: dict[str, object] | None) -> PredictionView:
-    """What a prediction or a verification came to; says how far it is meanwhile."""
-    view = PredictionView.model_validate(_checked(client.post(address, json=body, headers={"Prefer": "wait=2"})).json())
-    poll = address if body is None else f"{address}/{view.id}"
-    deadline = time.monotonic() + ANSWERS_WITHIN_S
+def stages() -> Callable[[str, float], None]:
+    """Says each stage once."""
     said = ""
-    while view.status in ("queued", "running") and time.monotonic() < deadline:
-        stage = view.stage or view.status
+
+    def progress(stage: str, fraction: float) -> None:
+        nonlocal said
         if stage != said:
             say(f"    {stage}")
             said = stage
-        view = PredictionView.model_validate(_checked(client.get(poll, headers={"Prefer": "wait=2"})).json())
-    if view.status != "done":
-        raise DemoError(f"{address} is {view.status}: {view.error.detail if view.error else 'not answered in time'}")
-    return view
+
+    return progress
 
 
-def problem_body(problem_file: Path) -> tuple[dict[str, object], str | None, float | None]:
-    """The problem as REST takes it, and the unit and element size that go with the part."""
-    body: dict[str, object] = tomllib.loads(problem_file.read_text(encoding="utf-8"))
-    if "histories" in body:
-        raise DemoError(f"{problem_file.name} takes its histories from a CSV; over REST they are given in the body")
-    body.pop("part", None)
-    unit, size = body.pop("length_unit", None), body.pop("element_size_m", None)
-    return (
-        body,
-        unit if isinstance(unit, str) else None,
-        float(size) if isinstance(size, int | float) else None,
-    )
-
-
-def save_results(client: httpx.Client, prediction_id: str, out: Path) -> None:
-    """Downloads everything a prediction can be had as."""
-    base = f"/v1/predictions/{prediction_id}"
-    downloads = {"report.html": "report", "summary.json": "summary", "result.vtu": "result.vtu"}
-    downloads |= {f"{name}.png": f"render.png?field={name}" for name in PICTURES}
-    for name, address in downloads.items():
-        (out / name).write_bytes(_checked(client.get(f"{base}/{address}")).content)
-
-
-def run(part: Path, problem_file: Path, out: Path, *, fidelity: str, verify: bool) -> None:
+def run(part: Path, problem_file: Path, out: Path, *, fidelity: Fidelity, verify: bool) -> None:
     """The whole demonstration.
 
     Raises:
-        DemoError: a stage failed.
+        DemoError: the service did not come up.
+        SurrogateError: a stage failed.
     """
     out.mkdir(parents=True, exist_ok=True)
-    body, length_unit, element_size_m = problem_body(problem_file)
     say("starting the service ...")
-    with (
-        running_service(out / "service.log") as address,
-        httpx.Client(base_url=address, timeout=300) as client,
-    ):
+    with running_service(out / "service.log") as address, Client(address, timeout_s=300) as client:
         say(f"    {address} is up")
         say(f"uploading {part} ...")
-        mesh = upload(client, part, length_unit, element_size_m)
+        mesh = client.upload_part_of(problem_file, part=part, timeout_s=ANSWERS_WITHIN_S)
         say(f"    {mesh.points} points, {mesh.cells} cells, {mesh.faces} faces, meshed in {mesh.meshing_s:.1f} s")
         say("asking for a prediction ...")
-        request = {**body, "mesh": mesh.id, "fidelity": fidelity, "name": part.stem}
-        prediction = answered(client, "/v1/predictions", request)
-        if prediction.summary is None:
-            raise DemoError(f"prediction {prediction.id} is done and has no summary")
-        say(report_text(prediction.summary))
+        prediction = client.predict(problem_file, mesh=mesh, fidelity=fidelity, name=part.stem)
+        summary = prediction.wait(stages(), timeout_s=ANSWERS_WITHIN_S)
+        say(report_text(summary))
         if verify and fidelity != "solved":
             say("solving the same problem by FEM to verify it ...")
-            verified = answered(client, f"/v1/predictions/{prediction.id}/verification", None)
-            if verified.summary is not None:
-                say(comparison_text(prediction.summary, verified.summary))
-        save_results(client, prediction.id, out)
+            verified = prediction.verify().wait(stages(), timeout_s=ANSWERS_WITHIN_S)
+            say(comparison_text(summary, verified))
+        prediction.save(out)
     say(f"service stopped; open {out / 'report.html'}")
 
 
@@ -208,7 +141,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         run(given.part, given.problem, given.out, fidelity=given.fidelity, verify=not given.no_verify)
-    except (DemoError, OSError, tomllib.TOMLDecodeError, httpx.HTTPError) as error:
+    except (DemoError, SurrogateError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     return 0

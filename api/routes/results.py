@@ -47,7 +47,7 @@ async def surface_fields(
     """Displacement, von Mises stress and plastic strain at the points of the mesh's `/surface`, in their order.
 
     A [safetensors](https://huggingface.co/docs/safetensors) file: `steps` U32 [S], `displacement` F32 [S, N, 3] m,
-    `von_mises` F32 [S, N] Pa, `plastic_strain` F32 [S, N] (equivalent) and, for predicted answers,
+    `von_mises` F32 [S, N] Pa, `plastic_strain` F32 [S, N] (equivalent) and, for answers of a calibrated model,
     `von_mises_interval` F32 [S, N] Pa, the width of the 90 % interval of the step's peak scaled to each point.
     """
 

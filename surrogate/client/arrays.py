@@ -47,7 +47,7 @@ class FieldArrays:
         von_mises: [S, P], Pa.
         plastic_strain: equivalent plastic strain [S, P], 1.
         von_mises_interval: width of the 90 % interval [S, P], Pa; scaled from the peak's, not calibrated point by
-            point; None for a solved answer.
+            point; None for a solved answer and for a model that is not calibrated.
     """
 
     history: str

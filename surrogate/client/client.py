@@ -41,7 +41,7 @@ from surrogate.client.wire import (
 from surrogate.errors import ProblemError
 from surrogate.physics.problem import Problem
 from surrogate.physics.problem_file import problem_spec, read_problem_file
-from surrogate.physics.problem_schema import ProblemFile, ProblemSpec
+from surrogate.physics.problem_schema import ProblemSpec
 
 MESHES = "/v1/meshes"
 _PAGE = 100
@@ -134,6 +134,35 @@ class Client:
             raise JobFailedError(view.error or ProblemDetails(title="failed", status=500, detail=f"{part.name} failed"))
         return view
 
+    def upload_part_of(
+        self,
+        problem_file: Path,
+        *,
+        part: Path | None = None,
+        progress: Progress | None = None,
+        timeout_s: float | None = None,
+    ) -> MeshView:
+        """Uploads the part of a problem file, with the length unit and the element size that the file gives.
+
+        Args:
+            problem_file: the problem.
+            part: another part in its place.
+            progress: called with the status while it waits.
+            timeout_s: how long to wait for the mesh at most, s.
+
+        Raises:
+            ProblemError: the file cannot be read.
+            ClientError: as of `upload`.
+        """
+        file = read_problem_file(problem_file)
+        return self.upload(
+            part or problem_file.parent / file.part,
+            length_unit=file.length_unit,
+            element_size_m=file.element_size_m,
+            progress=progress,
+            timeout_s=timeout_s,
+        )
+
     def mesh(self, mesh: MeshView | str) -> MeshView:
         """A part that was uploaded earlier."""
         return self._connection.read(MeshView, "GET", f"{MESHES}/{_id(mesh)}")
@@ -194,9 +223,8 @@ class Client:
             ClientError: otherwise refused or unreachable.
         """
         if isinstance(problem, Path):
-            file = read_problem_file(problem)
-            mesh = mesh if mesh is not None else self._part_of(problem, file)
-            problem = file
+            mesh = mesh if mesh is not None else self.upload_part_of(problem)
+            problem = read_problem_file(problem)
         elif isinstance(problem, Problem):
             problem = problem_spec(problem)
         if mesh is None:
@@ -246,9 +274,6 @@ class Client:
     def model(self, name: str) -> ModelCardView:
         """A model with its card."""
         return self._connection.read(ModelCardView, "GET", f"/v1/models/{name}")
-
-    def _part_of(self, path: Path, file: ProblemFile) -> MeshView:
-        return self.upload(path.parent / file.part, length_unit=file.length_unit, element_size_m=file.element_size_m)
 
 
 def _id(mesh: MeshView | str) -> str:

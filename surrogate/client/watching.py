@@ -50,11 +50,11 @@ def follow(connection: Connection, path: str, *, timeout_s: float | None) -> Ite
                 yield progress
                 if ended:
                     return
+        except (RefusedError, SSEError):
+            break
         except httpx.TransportError:
             broken += 1
             time.sleep(_FIRST_PAUSE_S * 2 ** (broken - 1))
-        except (RefusedError, SSEError):
-            break
         else:
             # Ended without having said how: a service that shut down.
             broken += 1

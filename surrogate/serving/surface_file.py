@@ -61,8 +61,8 @@ def write_surface_fields(mesh: TetMesh, answer: Path, path: Path, *, history: st
     """Writes the fields of one load history at the points of `write_surface`, in their order.
 
     The file holds `steps` [S] and, in single precision, `displacement` [S, P, 3] (m), `von_mises` [S, P] (Pa),
-    `plastic_strain` [S, P] (equivalent, 1) and, for a predicted answer, `von_mises_interval` [S, P] (Pa). Its metadata
-    name the history, the units and what the interval means.
+    `plastic_strain` [S, P] (equivalent, 1) and, for an answer with intervals (a calibrated model's),
+    `von_mises_interval` [S, P] (Pa). Its metadata name the history, the units and what the interval means.
 
     Args:
         mesh: the part.
