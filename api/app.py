@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=ANSWERING_HEADERS,
         )
     app.add_middleware(Shield)
-    app.add_middleware(RequestMonitor, max_bytes=chosen.max_upload_bytes, metrics=metrics)
+    app.add_middleware(RequestMonitor, settings=chosen, metrics=metrics)
     for routes in (health, meshes, predictions, results, catalogue, page):
         app.include_router(routes.router, responses=None if routes is health else errors.declared(401, 403))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

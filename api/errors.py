@@ -25,6 +25,8 @@ RETRY_AFTER_S = "5"
 # A key may also be sent as a bearer token, the one of both ways that is registered for a challenge.
 CHALLENGE = 'Bearer realm="surrogate"'
 _LONGEST_PATH = 120
+# An error may quote what was sent, which may be megabytes.
+_LONGEST_DETAIL = 4000
 
 log = structlog.get_logger()
 
@@ -120,8 +122,12 @@ def describe(error: BaseException) -> ProblemDetails:
         type=f"urn:surrogate:error:{'-'.join(words)}",
         title=" ".join(words).capitalize(),
         status=int(status),
-        detail=str(error),
+        detail=_shortened(str(error)),
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"
 
 
 def headers_of(error: SurrogateError) -> dict[str, str]:
@@ -148,13 +154,13 @@ def _validation_problem(error: RequestValidationError) -> ProblemDetails:
         for part in finding["loc"]:
             path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
         path = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
-        findings.append({"path": path, "detail": str(finding["msg"])})
+        findings.append({"path": path, "detail": _shortened(str(finding["msg"]))})
     shown = "; ".join(f"{finding['path']}: {finding['detail']}" for finding in findings[:5])
     return ProblemDetails(
         type="urn:surrogate:error:validation",
         title="Validation",
         status=422,
-        detail=shown + (f"; and {len(findings) - 5} more" if len(findings) > 5 else ""),
+        detail=_shortened(shown) + (f"; and {len(findings) - 5} more" if len(findings) > 5 else ""),
         errors=findings[:50],
     )
 

@@ -5,11 +5,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import TooManyError, describe, headers_of, respond
+from api.errors import NotFoundError, TooManyError, describe, headers_of, respond
 from api.quotas import MovingWindow, Rate
 from api.security import NOBODY, Caller, Doorkeeper, address_of, comes_from_here
 from api.settings import Settings
-from surrogate import SurrogateError
+from surrogate import InputError, SurrogateError
 
 # Asked every few seconds by whoever watches the service; it reads nothing.
 _NEVER_REFUSED = frozenset({"/healthz"})
@@ -115,6 +115,9 @@ class Gate:
         except SurrogateError as error:
             await respond(describe(error), request, headers_of(error))(scope, receive, send)
             return
+        if (refusal := _unreadable(scope)) is not None:
+            await respond(describe(refusal), request)(scope, receive, send)
+            return
         if rate is not None and rate.exceeded:
             problem = describe(_too_many(rate))
             headers = {"Retry-After": str(rate.reset_s), **rate.headers()}
@@ -149,6 +152,15 @@ class Gate:
             return self._asked.hit(f"address {address_of(request)}", most)
         most = caller.limits.requests_per_minute
         return self._asked.hit(f"key {caller.owner}", most) if most else None
+
+
+def _unreadable(scope: Scope) -> SurrogateError | None:
+    """Why an address cannot be looked up, if so: databases end a text at the character NUL, or refuse it."""
+    if "\0" in scope["path"]:
+        return NotFoundError("there is no such address: it holds the character NUL")
+    if b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
+        return InputError("the query holds the character NUL; remove it")
+    return None
 
 
 def _too_many(rate: Rate) -> TooManyError:

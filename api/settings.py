@@ -53,6 +53,7 @@ class Settings(BaseSettings):
         device: torch device of the model: auto, cpu, cuda, cuda:1, …
         model: name of the model that answers where a request names none; None takes the registry's default.
         max_upload_bytes: largest request body, bytes.
+        max_json_bytes: largest body that is no upload, bytes: JSON takes up to twenty times its size while it is read.
         max_answer_bytes: most memory that the answers in work may take, bytes; predicting takes about four times it.
         mesh_wait_s: how long an upload waits for its mesh before it is answered 202, s.
         max_wait_s: longest `Prefer: wait` that is honoured, s.
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
     device: str = "auto"
     model: str | None = None
     max_upload_bytes: PositiveInt = 128 * 2**20
+    max_json_bytes: PositiveInt = 16 * 2**20
     max_answer_bytes: PositiveInt = 600_000_000
     mesh_wait_s: float = Field(default=5.0, ge=0)
     max_wait_s: float = Field(default=60.0, ge=0)

@@ -73,18 +73,18 @@ async def watch_loop(metrics: ServiceMetrics) -> None:
 class BodyTooLarge(HTTPException):
     """The request's body is over the limit."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, what: str) -> None:
         super().__init__(
-            413, f"the request is over the limit of {limit} bytes ({limit / 2**20:.4g} MiB); send a smaller file"
+            413, f"the request is over the limit of {limit} bytes ({limit / 2**20:.4g} MiB); send a smaller {what}"
         )
 
 
 class RequestMonitor:
     """Gives each request an id, bounds its body, logs and counts it."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, metrics: ServiceMetrics) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, metrics: ServiceMetrics) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._settings = settings
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,15 +124,20 @@ class RequestMonitor:
 
     def _bounded(self, headers: Headers, receive: Receive) -> Receive:
         announced, received = headers.get("content-length", ""), 0
+        is_upload = headers.get("content-type", "").lower().startswith("multipart/")
+        most, what = self._settings.max_upload_bytes, "file"
+        if not is_upload:
+            most, what = min(most, self._settings.max_json_bytes), "body, by several requests"
 
         async def bounded() -> Message:
             nonlocal received
-            if announced.isdecimal() and int(announced) > self._max_bytes:
-                raise BodyTooLarge(self._max_bytes)
+            # Cut to the digits that a number has: what is longer is too large already.
+            if announced.isdecimal() and int(announced[:20]) > most:
+                raise BodyTooLarge(most, what)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise BodyTooLarge(self._max_bytes)
+            if received > most:
+                raise BodyTooLarge(most, what)
             return message
 
         return bounded

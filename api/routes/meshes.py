@@ -80,7 +80,7 @@ async def upload(
     """Meshes a part. The same content, unit and element size again is answered with the mesh that there is."""
     if element_size_m is not None and not (math.isfinite(element_size_m) and element_size_m > 0):
         raise InputError(f"element_size_m = {element_size_m}: give a positive length in metres, or leave it out")
-    name = PurePosixPath((file.filename or "part").replace("\\", "/")).name[:255]
+    name = _file_name(file.filename or "part")
     unit = (length_unit or "").strip() or None
     row, created = await run_in_threadpool(_take_in, context, caller, file.file, name, unit, element_size_m)
     wait_s = preferred_wait_s(prefer, context.settings.max_wait_s)
@@ -286,6 +286,12 @@ def _take_in(
     if row.status == "queued":
         context.queue.submit(job_of(row))
     return row, created
+
+
+def _file_name(given: str) -> str:
+    """The last part of what a client calls a file, without characters that screens and databases take for commands."""
+    last = PurePosixPath(given.replace("\\", "/")).name[-255:]
+    return "".join(letter if letter.isprintable() else "_" for letter in last)
 
 
 def _suffix(name: str) -> str:

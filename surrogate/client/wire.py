@@ -96,12 +96,16 @@ class FaceList(BaseModel):
     faces: list[FaceView]
 
 
+# Neither control characters, which databases and terminals take for commands, nor such that turn the direction of text.
+_SHOWN = r"^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]+$"
+
+
 class PredictionRequest(ProblemSpec):
     """A problem as in a problem file, with the id of an uploaded mesh in place of `part`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    mesh: Annotated[str, Field(min_length=1, max_length=100, description="id of an uploaded mesh")]
+    mesh: Annotated[str, Field(min_length=1, max_length=100, pattern=_SHOWN, description="id of an uploaded mesh")]
     fidelity: Annotated[
         Fidelity,
         Field(
@@ -110,7 +114,9 @@ class PredictionRequest(ProblemSpec):
         ),
     ] = "surrogate"
     model: Annotated[str | None, Field(max_length=200, description="name of a model; default the service's")] = None
-    name: Annotated[str | None, Field(min_length=1, max_length=200, description="how reports call the problem")] = None
+    name: Annotated[
+        str | None, Field(min_length=1, max_length=200, pattern=_SHOWN, description="how reports call the problem")
+    ] = None
     outputs: Annotated[
         tuple[Output, ...],
         Field(

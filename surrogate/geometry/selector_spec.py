@@ -22,6 +22,8 @@ from surrogate.geometry.selector_kinds import (
 from surrogate.geometry.tet_mesh import Vector
 
 _DEEPEST = 20
+# Selectors in a selector, at any depth.
+_MOST_SELECTORS = 500
 
 
 def parse_selector(spec: Mapping[str, object]) -> Selector:
@@ -30,7 +32,21 @@ def parse_selector(spec: Mapping[str, object]) -> Selector:
     Raises:
         SelectorError: not one of the forms; the message names the allowed keys.
     """
+    if _selectors_in(spec, 0) > _MOST_SELECTORS:
+        raise SelectorError(f"a selector of more than {_MOST_SELECTORS} selectors; give a box, or face_ids")
     return _parse(spec, 0)
+
+
+def _selectors_in(spec: object, depth: int) -> int:
+    """How many selectors a selector consists of, as far down as they may be nested."""
+    if not isinstance(spec, Mapping) or depth > _DEEPEST:
+        return 1
+    members = [spec.get("not"), *(item for key in ("any", "all") for item in _sequence(spec.get(key)))]
+    return 1 + sum(_selectors_in(member, depth + 1) for member in members if member is not None)
+
+
+def _sequence(value: object) -> Sequence[object]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
 def _parse(spec: object, depth: int) -> Selector:
@@ -146,9 +162,13 @@ def _list(value: object, what: str) -> list[object]:
 
 
 def _number(value: object, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SelectorError(f"{what} must be a finite number, got {value!r}")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        # A whole number of more digits than a float has.
+        value = math.inf
+    raise SelectorError(f"{what} must be a finite number, got {value!r}")
 
 
 def _vector(value: object, what: str) -> Vector:

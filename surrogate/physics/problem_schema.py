@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Discriminator,
+    FailFast,
     Field,
     JsonValue,
     Tag,
@@ -27,6 +28,7 @@ MAX_HISTORIES = 2000
 MAX_STEPS = 5000
 MAX_FACTORS = 5_000_000
 MAX_TABLE_ROWS = 1000
+_MOST_KEYS = 100
 
 LOAD_KINDS = ("force_n", "bearing_force_n", "moment_nm", "traction_pa", "pressure_pa", "acceleration_m_s2")
 HARDENING_LAWS = ("linear_modulus_pa", "voce", "table")
@@ -42,6 +44,14 @@ def _listed(value: object) -> object:
 
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_keys(cls, data: object) -> object:
+        """One error where each of a million unknown keys would be one."""
+        if isinstance(data, Mapping) and len(data) > _MOST_KEYS:
+            raise ValueError(f"{len(data)} keys, where there are {len(cls.model_fields)}; remove the unknown ones")
+        return data
 
 
 class VoceSpec(_Spec):
@@ -153,7 +163,10 @@ class LoadHistorySpec(_Spec):
     """Factors over the steps by load case; a case that is left out stays at zero."""
 
     name: Name
-    factors: dict[str, Annotated[tuple[Number, ...], Field(min_length=1, max_length=MAX_STEPS)]]
+    factors: Annotated[
+        dict[str, Annotated[tuple[Number, ...], FailFast(), Field(min_length=1, max_length=MAX_STEPS)]],
+        Field(max_length=MAX_CASES),
+    ]
 
     @model_validator(mode="after")
     def _same_length(self) -> "LoadHistorySpec":
