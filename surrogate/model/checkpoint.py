@@ -3,7 +3,6 @@
 A model is a folder with weights.safetensors and model.json (sizes, training settings, calibration, domain).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from surrogate.errors import CheckpointError
+from surrogate.model.description import FORMAT, read_description, write_description
 from surrogate.model.jepa import GraphJepa, ModelConfig
 
-WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
-FORMAT = 1
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -40,28 +39,6 @@ def save_checkpoint(folder: Path, model: GraphJepa, description: Mapping[str, ob
     (folder / f".{WEIGHTS}").write_bytes(save(weights))
     (folder / f".{WEIGHTS}").rename(folder / WEIGHTS)
     write_description(folder, {**description, "format": FORMAT, "model": model.config.as_json()})
-
-
-def write_description(folder: Path, description: Mapping[str, object]) -> None:
-    """Replace the JSON of a model folder."""
-    temporary = folder / f".{DESCRIPTION}"
-    temporary.write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
-    temporary.rename(folder / DESCRIPTION)
-
-
-def read_description(folder: Path) -> dict[str, object]:
-    """The JSON of a model folder.
-
-    Raises:
-        CheckpointError: no model there, or a damaged one.
-    """
-    try:
-        description = json.loads((folder / DESCRIPTION).read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"no readable model in {folder.name!r} ({error}); train or install one") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise CheckpointError(f"the model in {folder.name!r} is not of format {FORMAT}; install a matching version")
-    return description
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

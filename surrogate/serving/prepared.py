@@ -15,8 +15,9 @@ import torch
 from surrogate.fields import BoolArray, FloatArray, ModelIdentity
 from surrogate.model.anchor_path import AnchorFields, AnchorPath, anchor_fields, anchor_path, pad_factors
 from surrogate.model.anchor_state import displacement_reference, token_actions
-from surrogate.model.checkpoint import DESCRIPTION, load_checkpoint
+from surrogate.model.checkpoint import load_checkpoint
 from surrogate.model.decoder import TokenScalars
+from surrogate.model.description import DESCRIPTION
 from surrogate.model.device import choose_device
 from surrogate.model.graph import PartGraph, build_part_graph
 from surrogate.model.jepa import GraphJepa

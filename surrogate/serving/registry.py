@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surrogate.errors import CheckpointError
-from surrogate.model.checkpoint import DESCRIPTION, read_description
+from surrogate.model.description import DESCRIPTION, read_description
 
 SHIPPED = Path(__file__).parent / "models"
 CARD = "CARD.md"

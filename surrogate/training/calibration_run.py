@@ -16,7 +16,7 @@ from surrogate.data.simulation_file import Simulation, load_simulation
 from surrogate.data.splits import SplitRule
 from surrogate.errors import InputError
 from surrogate.fields import FloatArray, HistoryFields
-from surrogate.model.checkpoint import read_description, write_description
+from surrogate.model.description import read_description, write_description
 from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.solver import SolverSettings

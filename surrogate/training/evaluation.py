@@ -18,7 +18,8 @@ from typing import TypeVar
 from surrogate.data.dataset import open_dataset
 from surrogate.data.splits import Split, SplitRule
 from surrogate.errors import InputError
-from surrogate.model.checkpoint import DESCRIPTION, WEIGHTS, read_description
+from surrogate.model.checkpoint import WEIGHTS
+from surrogate.model.description import DESCRIPTION, read_description
 from surrogate.serving.registry import find_model
 from surrogate.training.evaluation_table import Evaluation, combine
 from surrogate.training.part_evaluation import (

@@ -7,14 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from surrogate.errors import InputError
-from surrogate.model.checkpoint import (
-    DESCRIPTION,
-    WEIGHTS,
-    load_checkpoint,
-    parameter_count,
-    read_description,
-    write_description,
-)
+from surrogate.model.checkpoint import WEIGHTS, load_checkpoint, parameter_count
+from surrogate.model.description import DESCRIPTION, read_description, write_description
 from surrogate.serving.registry import CARD, SHIPPED
 from surrogate.training.collapse import CollapseReport
 from surrogate.training.evaluation_table import Evaluation, table_text

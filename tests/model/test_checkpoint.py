@@ -9,15 +9,8 @@ import pytest
 import torch
 
 from surrogate.errors import CheckpointError
-from surrogate.model.checkpoint import (
-    DESCRIPTION,
-    WEIGHTS,
-    load_checkpoint,
-    parameter_count,
-    read_description,
-    save_checkpoint,
-    write_description,
-)
+from surrogate.model.checkpoint import WEIGHTS, load_checkpoint, parameter_count, save_checkpoint
+from surrogate.model.description import DESCRIPTION, read_description, write_description
 from tests.model.parts import TINY, lively_model, save_model
 
 
