@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import IO
 
 import structlog
@@ -25,20 +27,22 @@ from api.downloads import Downloads
 from api.gate import ANSWERING_HEADERS, ASKING_HEADERS, Gate, Shield
 from api.jobs import DbosQueue
 from api.keys import Keys
-from api.locking import hold
-from api.metrics import ServiceMetrics
+from api.locking import check_layout, clear_scratch, hold
+from api.metrics import ServiceMetrics, clear_worker_files
 from api.quotas import Quotas
 from api.records import Records
+from api.roll import Roll
 from api.routes import catalogue, health, meshes, page, predictions, results
 from api.schemas import ProblemDetails
 from api.security import Doorkeeper, declare, refuse_if_exposed
 from api.settings import Settings
-from api.supervisor import Supervisor
+from api.supervisor import DATABASE_PATIENCE_S, Supervisor, workers_of
 from api.telemetry import RequestMonitor, configure_logs, watch_loop
 
 log = structlog.get_logger()
 
 _SHUTDOWN_S = 5
+_CANNOT_RUN = 3
 _DOWNLOAD_THREADS = 12
 
 
@@ -54,13 +58,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.context, app.state.doorkeeper, supervisor, lock = await run_in_threadpool(_start, chosen, metrics)
+        app.state.context, app.state.doorkeeper, app.state.supervisor, lock = await run_in_threadpool(
+            _start, chosen, metrics
+        )
         watch = asyncio.create_task(watch_loop(metrics))
         try:
             yield
         finally:
             watch.cancel()
-            await run_in_threadpool(_stop, supervisor, lock)
+            await run_in_threadpool(_stop, app.state.supervisor, lock)
 
     app = FastAPI(
         title="Engineering-simulation surrogate",
@@ -93,9 +99,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def serve(settings: Settings) -> None:
-    """Runs the service until it is interrupted.
+    """Runs the service until it is told to end; the second time it is told, it ends at once.
 
-    What is being computed then is left to the next start: jobs outlive the process.
+    Requests are answered and short jobs are finished first. Longer ones are left to the next start: jobs outlive the
+    process.
 
     Raises:
         InfrastructureError: other machines could reach it, and there is no API key.
@@ -104,8 +111,9 @@ def serve(settings: Settings) -> None:
     # uvicorn raises the signal that ended it once more when it is done; the jobs are safe by then.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -114,18 +122,44 @@ def serve(settings: Settings) -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
+    server = _Server(config)
+    server.run()
+    supervisor: Supervisor | None = getattr(app.state, "supervisor", None)
+    if supervisor is not None:
+        # Not only where the end was orderly.
+        supervisor.stop()
+    if supervisor is None or supervisor.is_refused:
+        sys.stderr.flush()
+        os._exit(_CANNOT_RUN)
     # A picture that is being made in a thread cannot be interrupted; without this the process would wait for it.
     os._exit(0)
 
 
-def _start(settings: Settings, metrics: ServiceMetrics) -> tuple[Context, Doorkeeper, Supervisor, IO[str] | None]:
+class _Server(uvicorn.Server):
+    """Lets the second signal end the workers' patience too."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called for SIGTERM and SIGINT."""
+        if self.should_exit:
+            self.force_exit = True
+            app = self.config.app
+            supervisor = getattr(app.state, "supervisor", None) if isinstance(app, FastAPI) else None
+            if supervisor is not None:
+                supervisor.hurry()
+        self.should_exit = True
+
+
+def _start(settings: Settings, metrics: ServiceMetrics) -> tuple[Context, Doorkeeper, Supervisor, IO[str]]:
+    check_layout(settings)
     lock = hold(settings, "service")
-    engine = open_database(settings.metadata_url)
+    clear_scratch(settings, "service")
+    engine = open_database(settings.metadata_url, patience_s=DATABASE_PATIENCE_S)
     records = Records(engine)
     blobs = open_blobs(settings, "service")
     downloads = Downloads(records, blobs, threading.BoundedSemaphore(settings.concurrent_renders))
     queue = DbosQueue(settings.jobs_url)
-    supervisor = Supervisor(settings, metrics)
+    clear_worker_files(settings)
+    supervisor = Supervisor(settings, Roll(engine), workers_of(settings, metrics), _end_this_process)
     supervisor.start()
     backlog, quotas = Backlog(engine, settings.max_unfinished, metrics), Quotas(engine)
     threads = CapacityLimiter(_DOWNLOAD_THREADS)
@@ -134,10 +168,13 @@ def _start(settings: Settings, metrics: ServiceMetrics) -> tuple[Context, Doorke
     return context, Doorkeeper(Keys(engine), settings), supervisor, lock
 
 
-def _stop(supervisor: Supervisor, lock: IO[str] | None) -> None:
+def _end_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _stop(supervisor: Supervisor, lock: IO[str]) -> None:
     supervisor.stop()
-    if lock is not None:
-        lock.close()
+    lock.close()
     log.info("service stopped")
 
 

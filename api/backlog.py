@@ -11,11 +11,12 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from api.away import AwayError
 from api.errors import BusyError
-from api.heartbeat import SILENT_S
 from api.jobs import JobKind, prediction_kind
 from api.metrics import ServiceMetrics, gauge_family
-from api.tables import UNFINISHED, MeshRow, PredictionRow, WorkerRow, now
+from api.roll import Roll
+from api.tables import UNFINISHED, MeshRow, PredictionRow, now
 
 KINDS: tuple[JobKind, ...] = ("mesh", "predict", "solve")
 # What was answered within this time tells how fast the service is now.
@@ -80,24 +81,18 @@ class Backlog:
         with self._sessions() as session:
             return _counts(session)
 
-    def living_workers(self) -> int:
-        """Workers of all machines that were heard of lately."""
-        alive = WorkerRow.beat_at > now() - timedelta(seconds=SILENT_S)
-        with self._sessions() as session:
-            return session.scalar(select(func.count()).select_from(WorkerRow).where(alive)) or 0
-
 
 class BacklogCollector(Collector):
     """Tells Prometheus of the backlog when it asks."""
 
-    def __init__(self, backlog: Backlog) -> None:
-        self._backlog = backlog
+    def __init__(self, backlog: Backlog, roll: Roll, silence_s: float) -> None:
+        self._backlog, self._roll, self._silence_s = backlog, roll, silence_s
 
     def collect(self) -> Iterator[Metric]:
         """The gauges; while the database is away, that it is."""
         try:
-            counts, workers = self._backlog.counts(), self._backlog.living_workers()
-        except SQLAlchemyError:
+            counts, workers = self._backlog.counts(), self._roll.living(self._silence_s)
+        except (SQLAlchemyError, AwayError):
             yield GaugeMetricFamily("surrogate_database_up", "Whether the database answers", value=0)
             return
         yield GaugeMetricFamily("surrogate_database_up", "Whether the database answers", value=1)

@@ -16,6 +16,7 @@ from api.object_store import ObjectStore
 from api.settings import Settings
 
 Role = Literal["service", "worker"]
+_CHECK_BYTES = 1 << 16
 # A request tells its client soon that the store is away; a job has time to wait for it.
 _PATIENCE_S: Mapping[Role, float] = {"service": 8.0, "worker": 120.0}
 
@@ -54,7 +55,8 @@ class Blobs:
     def check(self) -> None:
         """Raises InfrastructureError or OSError where nothing could be kept now."""
         with self.scratch() as scratch:
-            (scratch / "check").touch()
+            # More than a name: that a full disk still takes.
+            (scratch / "check").write_bytes(bytes(_CHECK_BYTES))
         if self._store is not None:
             self._store.check()
 
@@ -128,7 +130,12 @@ def open_blobs(settings: Settings, role: Role) -> Blobs:
         InfrastructureError: the object store does not answer, or does not let the service in.
     """
     if settings.blob_url is None:
-        return Blobs(settings.directory / "blobs", settings.worker_id)
+        return Blobs(settings.directory / "blobs", f"{role}-{settings.worker_id}")
     store = ObjectStore(settings.blob_url, endpoint=settings.blob_endpoint, patience_s=_PATIENCE_S[role])
     store.check()
-    return Blobs(settings.directory / "cache", settings.worker_id, store, settings.cache_bytes)
+    return Blobs(settings.directory / "cache", f"{role}-{settings.worker_id}", store, settings.cache_bytes)
+
+
+def scratch_of(settings: Settings, role: Role) -> list[Path]:
+    """The scratch of all processes of a role that ever shared the data directory: `role-name`."""
+    return [path for folder in ("blobs", "cache") for path in (settings.directory / folder).glob(f"incoming/{role}-*")]

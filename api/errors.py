@@ -7,8 +7,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from api.away import DatabaseAwayError, is_full, storage_full
 from api.schemas import ProblemDetails
 from surrogate import (
     CheckpointError,
@@ -176,12 +178,26 @@ def install(app: FastAPI) -> None:
     def on_described(request: Request, error: DescribedError) -> JSONResponse:
         return respond(error.problem, request)
 
+    @app.exception_handler(PoolTimeoutError)
+    def on_busy(request: Request, error: PoolTimeoutError) -> JSONResponse:
+        log.warning("no connection to the database is free", reason=str(error)[:200])
+        return respond(describe(DatabaseAwayError("the database is too busy; try again in a few seconds")), request)
+
+    @app.exception_handler(OSError)
+    def on_system(request: Request, error: OSError) -> JSONResponse:
+        if is_full(error):
+            return respond(describe(storage_full()), request)
+        return on_unforeseen(request, error)
+
     @app.exception_handler(RequestValidationError)
     def on_validation(request: Request, error: RequestValidationError) -> JSONResponse:
         return respond(_validation_problem(error), request)
 
     @app.exception_handler(HTTPException)
     def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        if is_full(error.__cause__):
+            # The body is put aside on disk while it is read.
+            return respond(describe(storage_full()), request)
         title = HTTPStatus(error.status_code).phrase
         detail = error.detail if error.detail != title else f"{title}: {request.method} {request.url.path}"
         kind = title.lower().replace(" ", "-")

@@ -1,72 +1,48 @@
-"""Workers that live say so in a table; the jobs of one that fell silent are given to others."""
+"""The heart of a worker. It beats in the process that started the worker, where no long computation holds it up."""
 
 import threading
-from datetime import timedelta
-from importlib.metadata import version
 
 import structlog
-from sqlalchemy import delete, select
 
-from api.jobs import JobEngine
-from api.records import Records
-from api.tables import WorkerRow, now
+from api.roll import Roll
 
-BEAT_S = 2.0
-# A worker that was not heard of for so long is dead: its jobs are run by others.
-SILENT_S = 20.0
+# A worker beats so many times within the silence after which it is taken for dead.
+BEATS = 5
 
 log = structlog.get_logger()
 
 
 class Heart:
-    """Beats for one worker, and sweeps up after those that stopped beating."""
+    """Beats for one worker until it is stopped.
 
-    def __init__(self, records: Records, jobs: JobEngine, worker_id: str, *, host: str) -> None:
-        self._records, self._jobs = records, jobs
-        self._worker_id, self._host = worker_id, host
+    Args:
+        roll: who works.
+        worker_id: the worker's name.
+        instance: of the worker's process.
+        period_s: between two beats, s.
+    """
+
+    def __init__(self, roll: Roll, worker_id: str, instance: str, period_s: float) -> None:
+        self._roll, self._worker_id, self._instance, self._period_s = roll, worker_id, instance, period_s
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"heart-{worker_id}", daemon=True)
 
     def start(self) -> None:
-        """The first beat, then the others in a thread."""
-        self.beat()
+        """Beats from now on; beats before the worker joined count for nothing."""
         self._thread.start()
 
     def stop(self) -> None:
-        """The last beat: nobody needs to take this worker's jobs for dead."""
+        """No further beat."""
         self._stopping.set()
 
-    def beat(self) -> None:
-        """Says that this worker lives."""
-        row = WorkerRow(
-            id=self._worker_id, host=self._host, version=version("jepa-surrogate"), beat_at=now(), facts=None
-        )
-        with self._records.sessions.begin() as session:
-            session.merge(row)
-
-    def sweep(self) -> int:
-        """Gives the jobs of silent workers to the queues; how many jobs there were.
-
-        Deleting the silent worker's row is what one sweeper alone can do, so that no job is given twice.
-        """
-        silent = now() - timedelta(seconds=SILENT_S)
-        taken = []
-        with self._records.sessions.begin() as session:
-            for worker_id in session.scalars(select(WorkerRow.id).where(WorkerRow.beat_at < silent)).all():
-                gone = session.execute(delete(WorkerRow).where(WorkerRow.id == worker_id, WorkerRow.beat_at < silent))
-                if gone.rowcount:  # type: ignore[attr-defined]
-                    taken.append(worker_id)
-        if not taken:
-            return 0
-        count = self._jobs.recover(taken)
-        log.warning("took over from silent workers", workers=taken, jobs=count)
-        return count
-
     def _run(self) -> None:
-        while not self._stopping.wait(BEAT_S):
+        was_well = True
+        while not self._stopping.wait(self._period_s):
             try:
-                self.beat()
-                self.sweep()
+                self._roll.beat(self._worker_id, self._instance)
+                was_well = True
             except Exception as error:
                 # The database may be away for a while; the next beat tries again.
-                log.warning("no heartbeat", reason=str(error)[:200])
+                if was_well:
+                    log.warning("no heartbeat", worker=self._worker_id, reason=str(error)[:200])
+                was_well = False

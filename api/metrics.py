@@ -9,6 +9,7 @@ user chose.
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -292,7 +293,9 @@ def _sample(metrics: WorkerMetrics, waiting: Callable[[], int]) -> None:
 
 
 def _gpu_bytes() -> dict[str, int]:
-    """What torch holds of its GPU; nothing before it was first used, for asking would start CUDA."""
+    """What torch holds of its GPU; nothing before it was first used, for asking would load torch and start CUDA."""
+    if "torch" not in sys.modules:
+        return {}
     import torch
 
     if not torch.cuda.is_available() or not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

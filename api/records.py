@@ -5,30 +5,33 @@ that nobody learns even the existence of another's objects; jobs look up without
 """
 
 import uuid
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import TypeVar
+from collections.abc import Collection, Sequence
+from typing import Literal, TypeVar
 
 from sqlalchemy import Engine, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, defer, sessionmaker
 
 from api.errors import ConflictError, NotFoundError
 from api.schemas import ProblemDetails
-from api.tables import UNFINISHED, MeshRow, PredictionRow, Row, WorkerRow, now
+from api.tables import UNFINISHED, MeshRow, PredictionRow, Row, now
 
 RowT = TypeVar("RowT", bound=Row)
+# How a job is to go on: its prediction was cancelled, or is no longer its own.
+Going = Literal["on", "cancelled", "lost"]
 
 
 class Records:
     """The tables of meshes and predictions."""
 
     def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.sessions = sessionmaker(engine, expire_on_commit=False)
+        self._reading = sessionmaker(engine.execution_options(reads=True), expire_on_commit=False)
 
     def check(self) -> None:
         """Raises where the database does not answer."""
-        with self.sessions() as session:
+        with self._reading() as session:
             session.execute(select(1))
 
     def add(self, row: Row) -> bool:
@@ -39,14 +42,6 @@ class Records:
         except IntegrityError:
             return False
         return True
-
-    def living_workers(self, silent_s: float) -> int:
-        """How many workers were heard of within some seconds."""
-        query = (
-            select(func.count()).select_from(WorkerRow).where(WorkerRow.beat_at > now() - timedelta(seconds=silent_s))
-        )
-        with self.sessions() as session:
-            return session.scalar(query) or 0
 
     def mesh(self, mesh_id: str, owner: str | None = None) -> MeshRow:
         """Raises NotFoundError where there is none, or it is another's."""
@@ -59,14 +54,14 @@ class Records:
     def prediction_of_key(self, key: str, owner: str) -> PredictionRow | None:
         """The prediction that an owner made under an idempotency key."""
         query = select(PredictionRow).where(PredictionRow.idempotency_key == key, PredictionRow.owner == owner)
-        with self.sessions() as session:
+        with self._reading() as session:
             return session.scalars(query).one_or_none()
 
     def verification_of(self, prediction_id: str) -> PredictionRow | None:
         """The newest solution that was asked for to verify a prediction."""
         newest = PredictionRow.created_at.desc()
         query = select(PredictionRow).where(PredictionRow.verifies == prediction_id).order_by(newest).limit(1)
-        with self.sessions() as session:
+        with self._reading() as session:
             return session.scalars(query).one_or_none()
 
     def meshes(self, limit: int, *, owner: str | None = None, after: str | None = None) -> Sequence[MeshRow]:
@@ -87,45 +82,52 @@ class Records:
         return self._page(PredictionRow, limit, owner, last, {"mesh_id": mesh_id, "status": status})
 
     def unfinished(self) -> Sequence[Row]:
-        """Meshes and predictions that some job still has to finish."""
-        with self.sessions() as session:
+        """Meshes and predictions that some job still has to finish; what was asked is left out, for it may be long."""
+        with self._reading() as session:
             meshes = session.scalars(select(MeshRow).where(MeshRow.status.in_(UNFINISHED))).all()
-            predictions = session.scalars(select(PredictionRow).where(PredictionRow.status.in_(UNFINISHED))).all()
+            light = select(PredictionRow).options(defer(PredictionRow.request, raiseload=True))
+            predictions = session.scalars(light.where(PredictionRow.status.in_(UNFINISHED))).all()
         return [*meshes, *predictions]
 
     def unfinished_count(self, owner: str | None = None) -> int:
         """How many meshes and predictions are queued or worked on."""
         count = 0
-        with self.sessions() as session:
+        with self._reading() as session:
             for table in (MeshRow, PredictionRow):
                 query = select(func.count()).select_from(table).where(table.status.in_(UNFINISHED))
                 count += session.scalar(query if owner is None else query.where(table.owner == owner)) or 0
         return count
 
-    def begin(self, row: Row) -> bool:
-        """Marks an unfinished row as being worked on and counts the attempt; False where there is nothing to do."""
+    def begin(self, row: Row, worker: str) -> bool:
+        """Marks an unfinished row as being worked on and counts the attempt; False where there is nothing to do.
+
+        From now on only this attempt may report and finish: whoever worked on the row before was taken for dead.
+        """
         with self.sessions.begin() as session:
             held = _held(session, row)
-            if held is None or held.status not in UNFINISHED:
+            if held is None or held.run != row.run or held.status not in UNFINISHED:
                 return False
             held.attempts += 1
             held.revision += 1
-            row.attempts = held.attempts
+            row.attempts, row.worker = held.attempts, worker
+            held.worker = worker
             if isinstance(held, PredictionRow):
                 held.status, held.started_at = "running", held.started_at or now()
             else:
                 held.status = "meshing"
         return True
 
-    def report(self, prediction_id: str, stage: str, progress: float) -> bool:
-        """Stores how far a prediction is; False where it was cancelled meanwhile or deleted."""
+    def report(self, row: PredictionRow, stage: str, progress: float) -> Going:
+        """Stores how far a prediction is, and tells whether to go on."""
         with self.sessions.begin() as session:
-            held = session.get(PredictionRow, prediction_id)
-            if held is None or held.cancel_requested:
-                return False
+            held = _held(session, row)
+            if held is None or (held.run, held.attempts, held.worker) != (row.run, row.attempts, row.worker):
+                return "lost"
+            if held.cancel_requested:
+                return "cancelled"
             held.stage, held.progress = stage[:64], min(max(progress, 0.0), 1.0)
             held.revision += 1
-        return True
+        return "on"
 
     def weigh(self, prediction_id: str, size: int) -> None:
         """Stores what the files of a prediction take, bytes: they count for its owner's quota."""
@@ -135,7 +137,7 @@ class Records:
     def finish(
         self, row: Row, status: str, *, facts: dict[str, object] | None = None, error: ProblemDetails | None = None
     ) -> bool:
-        """Ends an unfinished row once; False where it had been ended already."""
+        """Ends an unfinished row once; False where it had been ended already, or another attempt works on it."""
         table = type(row)
         values: dict[str, object] = {"status": status, "error": error.model_dump(exclude_none=True) if error else None}
         if isinstance(row, PredictionRow):
@@ -144,13 +146,37 @@ class Records:
                 values["progress"] = 1.0
         else:
             values["facts"] = facts
+        same = (
+            table.id == row.id,
+            table.run == row.run,
+            table.attempts == row.attempts,
+            table.worker.is_not_distinct_from(row.worker),
+        )
         with self.sessions.begin() as session:
             changed = session.execute(
-                update(table)
-                .where(table.id == row.id, table.status.in_(UNFINISHED))
-                .values(revision=table.revision + 1, **values)
+                update(table).where(*same, table.status.in_(UNFINISHED)).values(revision=table.revision + 1, **values)
             )
             return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+    def release(self, workers: Collection[str], *, planned: bool) -> int:
+        """Puts what workers had in hand back into the queue, when they ended; how many rows there were.
+
+        Args:
+            workers: names of workers that no longer work.
+            planned: they were told to end, so the attempt does not count.
+        """
+        count = 0
+        for table in (MeshRow, PredictionRow):
+            values: dict[str, object] = {"status": "queued", "worker": None, "revision": table.revision + 1}
+            if planned:
+                values["attempts"] = table.attempts - 1
+            if table is PredictionRow:
+                values |= {"stage": None, "progress": 0.0}
+            in_hand = (table.status.in_(UNFINISHED), table.status != "queued", table.worker.in_(workers))
+            with self.sessions.begin() as session:
+                changed = session.execute(update(table).where(*in_hand).values(**values))
+                count += changed.rowcount  # type: ignore[attr-defined]
+        return count
 
     def ask_to_cancel(self, prediction_id: str, owner: str | None = None) -> PredictionRow:
         """A queued prediction is cancelled at once, a running one at its next report of progress.
@@ -178,10 +204,21 @@ class Records:
             if held is None:
                 raise NotFoundError(f"{row.id!r} was deleted meanwhile")
             held.run = uuid.uuid4().hex
-            held.status, held.error, held.attempts = "queued", None, 0
+            held.status, held.error, held.attempts, held.worker = "queued", None, 0, None
             held.revision += 1
             if isinstance(held, PredictionRow):
                 held.cancel_requested, held.finished_at = False, None
+                held.stage, held.progress = None, 0.0
+        return held
+
+    def rerun(self, row: RowT) -> RowT | None:
+        """Gives an unfinished row whose job is over another job; None where it ended or another process was quicker."""
+        with self.sessions.begin() as session:
+            held = _held(session, row)
+            if held is None or held.run != row.run or held.status not in UNFINISHED:
+                return None
+            held.run, held.status, held.worker = uuid.uuid4().hex, "queued", None
+            held.revision += 1
         return held
 
     def delete(self, row: Row) -> None:
@@ -200,7 +237,7 @@ class Records:
                 session.delete(held)
 
     def _get(self, table: type[RowT], row_id: str, what: str, owner: str | None) -> RowT:
-        with self.sessions() as session:
+        with self._reading() as session:
             found = session.get(table, row_id)
         if found is None or owner not in (None, found.owner):
             raise NotFoundError(f"no {what} {row_id[:100]!r}; it may have been deleted")
@@ -215,7 +252,7 @@ class Records:
                 query = query.where(getattr(table, column) == value)
         if last is not None:
             query = query.where(tuple_(table.created_at, table.id) < (last.created_at, last.id))
-        with self.sessions() as session:
+        with self._reading() as session:
             return session.scalars(query).all()
 
 

@@ -49,7 +49,13 @@ class Settings(BaseSettings):
         workers: worker processes that `surrogate serve` starts and keeps alive; 0 where they run elsewhere. SQLite
             serves one.
         worker_nice: by how much the workers that `surrogate serve` starts give way to it where processors are short.
-        supervised: set for the workers that `surrogate serve` starts: they end with it.
+        supervised: set for the workers that `surrogate serve` starts: they count in files that it reads.
+        instance: set for the processes of workers, which end with what started them: tells one from the next of its
+            name.
+        worker_silence_s: a worker on another machine that was not heard of for so long is dead, and others take its
+            jobs over, s.
+        drain_s: how long running jobs may take to finish when the service is told to end, s; longer ones go on at the
+            next start, or in another worker.
         device: torch device of the model: auto, cpu, cuda, cuda:1, …
         model: name of the model that answers where a request names none; None takes the registry's default.
         max_upload_bytes: largest request body, bytes.
@@ -93,6 +99,9 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=0, le=64)
     worker_nice: int = Field(default=10, ge=0, le=19)
     supervised: bool = False
+    instance: str | None = Field(default=None, max_length=32)
+    worker_silence_s: PositiveFloat = 15.0
+    drain_s: float = Field(default=10.0, ge=0)
     device: str = "auto"
     model: str | None = None
     max_upload_bytes: PositiveInt = 128 * 2**20

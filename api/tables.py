@@ -34,6 +34,7 @@ class Row(Table):
         owner: id of the API key that it belongs to.
         request_id: of the request that made it; the worker's log lines carry it.
         attempts: how often a job began to work on it.
+        worker: the one that works on it, or ended it.
         run: names the job that finishes it; another one when it is started anew on purpose.
         revision: how often it changed.
         error: the problem details of a failure.
@@ -46,6 +47,7 @@ class Row(Table):
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     status: Mapped[str] = mapped_column(String(16), default="queued", index=True)
     attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String(100))
     run: Mapped[str] = mapped_column(String(32), default=lambda: uuid.uuid4().hex)
     revision: Mapped[int] = mapped_column(default=0)
     error: Mapped[dict[str, object] | None]
@@ -120,15 +122,21 @@ class WorkerRow(Table):
 
     Attributes:
         id: its stable name, DBOS's executor id.
-        host: where it runs.
+        host: where it runs, for people.
+        place: names the data directory: in one, a held file tells whether a worker of a name lives.
+        instance: names the process; the next one of the same name has another.
+        beats: how often its heart beat; it lives as long as this changes.
+        beat_at: when its heart last beat, by the clock of the database.
         version: of the service.
-        beat_at: when it was last heard of.
         facts: what it can do: device, isolation of readers, model.
     """
 
     __tablename__ = "surrogate_workers"
     id: Mapped[str] = mapped_column(String(100), primary_key=True)
     host: Mapped[str] = mapped_column(String(255))
+    place: Mapped[str] = mapped_column(String(32))
+    instance: Mapped[str] = mapped_column(String(32))
+    beats: Mapped[int] = mapped_column(default=0)
     version: Mapped[str] = mapped_column(String(32))
     started_at: Mapped[datetime] = mapped_column(default=now)
     beat_at: Mapped[datetime] = mapped_column(default=now, index=True)

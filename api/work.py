@@ -1,31 +1,25 @@
 """What the jobs do: mesh a part, answer a problem. Each ends its row exactly once, however often it runs."""
 
-import ctypes
-import re
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
-import structlog
-
+# Its `predict` is found when it is first used: a worker that only meshes and solves does not wait for torch.
+import surrogate
 from api import blobs as keys
 from api.batching import ByteBudget, MicroBatcher, Progress, answer_bytes
 from api.blobs import Blobs
 from api.downloads import Downloads
-from api.errors import describe
-from api.jobs import Job, prediction_kind
+from api.guard import Facts, Guard
 from api.metrics import WorkerMetrics
+from api.naming import display_name, job_of, mesh_key, upload_key
 from api.records import Records
-from api.schemas import PredictionRequest, ProblemDetails
+from api.schemas import PredictionRequest
 from api.settings import Settings
-from api.tables import MeshRow, PredictionRow, Row, now
+from api.tables import MeshRow, PredictionRow
 from surrogate import (
     Fields,
-    InfrastructureError,
     Problem,
     Summary,
-    SurrogateError,
     TetMesh,
     build_problem,
     compare_summary,
@@ -34,49 +28,11 @@ from surrogate import (
     load_mesh,
     load_part,
     mesh_volume,
-    predict,
     save_fields,
     save_mesh,
     solve,
     summarize,
 )
-
-_REPORT_EVERY_S = 0.25
-
-log = structlog.get_logger()
-
-
-class CancelledJob(SurrogateError):
-    """The prediction was cancelled while it ran."""
-
-
-def job_of(row: Row) -> Job:
-    """The job that finishes a row."""
-    if isinstance(row, PredictionRow):
-        return Job(prediction_kind(row.fidelity), row.id, row.run)
-    return Job("mesh", row.id, row.run)
-
-
-def mesh_key(mesh_id: str) -> str:
-    """Where the mesh of a part is kept."""
-    return f"{keys.of_mesh(mesh_id)}/mesh.npz"
-
-
-def upload_key(row: MeshRow) -> str:
-    """Where the uploaded file is kept; its name is ours, only the suffix is the user's."""
-    return f"{keys.of_mesh(row.id)}/part{row.suffix}"
-
-
-def display_name(row: MeshRow) -> str:
-    """The user's name of a part as a harmless file name with the suffix of its format."""
-    stem = re.sub(r"[^\w -]+", "_", row.name.split(".")[0])[:60].strip() or "part"
-    return f"{stem}{row.suffix}"
-
-
-def give_back_memory() -> None:
-    """Hands freed memory back: glibc keeps what many threads have freed, which adds up to gigabytes."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @dataclass(frozen=True)
@@ -89,49 +45,20 @@ class Work:
     batcher: MicroBatcher
     budget: ByteBudget
     downloads: Downloads
+    guard: Guard
     metrics: WorkerMetrics
 
-    def mesh(self, mesh_id: str) -> None:
+    def mesh(self, mesh_id: str, run: str) -> None:
         """Meshes an uploaded part."""
-        row = self.records.mesh(mesh_id)
-        structlog.contextvars.bind_contextvars(request_id=row.request_id)
-        self._guard(row, "mesh", lambda: self._mesh(row))
+        self.guard.run("mesh", run, lambda: self.records.mesh(mesh_id), self._mesh)
 
-    def predict(self, prediction_id: str) -> None:
-        """Answers a problem with the model or by FEM."""
-        row = self.records.prediction(prediction_id)
-        structlog.contextvars.bind_contextvars(request_id=row.request_id)
-        self._guard(row, job_of(row).kind, lambda: self._answer(row))
+    def predict(self, prediction_id: str, run: str) -> None:
+        """Answers a problem with the model."""
+        self.guard.run("predict", run, lambda: self.records.prediction(prediction_id), self._answer)
 
-    def _guard(self, row: Row, kind: str, work: Callable[[], dict[str, object] | None]) -> None:
-        """Does the work and ends the row with its outcome."""
-        if not self.records.begin(row):
-            return
-        self.metrics.wait_seconds.labels(kind).observe(max((now() - row.created_at).total_seconds(), 0.0))
-        started = time.perf_counter()
-        facts: dict[str, object] | None = None
-        problem: ProblemDetails | None = None
-        status = "ready" if isinstance(row, MeshRow) else "done"
-        try:
-            if row.attempts > self.settings.job_attempts:
-                raise InfrastructureError(
-                    f"the service died {row.attempts - 1} times while it worked on this; it is given up. "
-                    "Use a coarser mesh (a larger element_size_m), fewer histories or steps, or more memory"
-                )
-            facts = work()
-        except CancelledJob:
-            status = "cancelled"
-        except SurrogateError as error:
-            status, problem = "failed", describe(error)
-        except Exception as error:
-            log.exception("job failed")
-            status, problem = "failed", describe(error)
-        if self.records.finish(row, status, facts=facts, error=problem):
-            seconds = time.perf_counter() - started
-            self.metrics.jobs.labels(kind, status).inc()
-            self.metrics.job_seconds.labels(kind).observe(seconds)
-            give_back_memory()
-            log.info("job ended", status=status, seconds=round(seconds, 3), reason=problem.detail if problem else None)
+    def solve(self, prediction_id: str, run: str) -> None:
+        """Answers a problem by FEM."""
+        self.guard.run("solve", run, lambda: self.records.prediction(prediction_id), self._answer)
 
     def _mesh(self, row: MeshRow) -> dict[str, object]:
         started = time.perf_counter()
@@ -146,36 +73,49 @@ class Work:
         self.metrics.note_stage("mesh", seconds)
         return mesh_facts(mesh) | {"meshing_s": round(seconds, 3)}
 
-    def _answer(self, row: PredictionRow) -> None:
-        progress = self._progress(row)
+    def _answer(self, row: PredictionRow) -> Facts:
+        progress = self.guard.progress(row)
         progress("reading the mesh", 0.0)
         request = PredictionRequest.model_validate_json(row.request)
         with self.metrics.stage("read"):
             mesh = load_mesh(self.blobs.path(mesh_key(row.mesh_id)))
             problem = build_problem(request.problem(), mesh, name=row.name)
         if job_of(row).kind == "solve":
-            self._keep(row, request, problem, self._solve(request, problem, progress))
-            return
+            fields = self._solve(request, problem, progress)
+            self._keep_patiently(row, request, problem, fields, progress)
+            return None
         progress("waiting for memory", 0.0)
         with self.budget.share(answer_bytes(problem)):
-            self._keep(row, request, problem, self._ask(request, problem, progress))
+            fields = self._ask(request, problem, progress)
+            self._keep_patiently(row, request, problem, fields, progress)
+        return None
 
     def _solve(self, request: PredictionRequest, problem: Problem, progress: Progress) -> Fields:
         """By FEM, or by FEM where the model cannot be trusted: long work that must not hold up the model's queue."""
         if request.fidelity == "solved":
             return solve(problem, progress=progress)
         model = request.model or self.settings.model
-        return predict(problem, fidelity="auto", device=self.settings.device, model=model, progress=progress)
+        return surrogate.predict(problem, fidelity="auto", device=self.settings.device, model=model, progress=progress)
 
     def _ask(self, request: PredictionRequest, problem: Problem, progress: Progress) -> Fields:
         assert request.fidelity in ("surrogate", "refined"), "the others are solved"
         model = request.model or self.settings.model
         return self.batcher.answer(problem, fidelity=request.fidelity, model=model, progress=progress)
 
-    def _keep(self, row: PredictionRow, request: PredictionRequest, problem: Problem, fields: Fields) -> None:
+    def _keep_patiently(
+        self, row: PredictionRow, request: PredictionRequest, problem: Problem, fields: Fields, progress: Progress
+    ) -> None:
+        """What was computed is not computed again because the disk is full."""
+
+        def keep() -> Summary:
+            return self._keep(row, request, problem, fields)
+
+        summary = self.guard.patience.until_done(keep, lambda stage: progress(stage, 1.0))
+        self.metrics.note_answer(request.fidelity, fields, summary)
+
+    def _keep(self, row: PredictionRow, request: PredictionRequest, problem: Problem, fields: Fields) -> Summary:
         directory = keys.of_prediction(row.id)
         summary = self._summary(row, problem, fields)
-        self.metrics.note_answer(request.fidelity, fields, summary)
         size = 0
         with self.metrics.stage("write"), self.blobs.scratch() as scratch:
             if request.outputs:
@@ -193,6 +133,7 @@ class Work:
             self.downloads.picture(row, "von_mises", history=None, step=None)
         if "report" in request.outputs:
             self.downloads.report(row)
+        return summary
 
     def _summary(self, row: PredictionRow, problem: Problem, fields: Fields) -> Summary:
         """A verification's summary is that of the prediction, with the differences to the solution."""
@@ -200,20 +141,6 @@ class Work:
             return summarize(problem, fields)
         predicted = load_fields(self.blobs.path(f"{keys.of_prediction(row.verifies)}/fields.npz"))
         return compare_summary(problem, predicted, fields)
-
-    def _progress(self, row: PredictionRow) -> Progress:
-        """Stores progress a few times a second, and ends the job where it was cancelled."""
-        reported, known_stage = 0.0, ""
-
-        def progress(stage: str, fraction: float) -> None:
-            nonlocal reported, known_stage
-            if stage == known_stage and time.monotonic() - reported < _REPORT_EVERY_S:
-                return
-            reported, known_stage = time.monotonic(), stage
-            if not self.records.report(row.id, stage, fraction):
-                raise CancelledJob(f"prediction {row.id} was cancelled")
-
-        return progress
 
 
 def mesh_facts(mesh: TetMesh) -> dict[str, object]:

@@ -2,19 +2,24 @@
 
 from importlib.metadata import version
 
+from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from api.away import AwayError, StorageFullError
 from api.backlog import BacklogCollector
-from api.context import ContextOf
-from api.heartbeat import SILENT_S
+from api.context import Context, ContextOf
 from api.metrics import exposition
+from api.roll import Roll
 from api.schemas import Health
 from surrogate import InfrastructureError
 
 router = APIRouter(tags=["operation"])
 
 VERSION = version("jepa-surrogate")
+
+_PATIENCE_S = 4.0
+_threads = CapacityLimiter(4)
 
 
 @router.get("/healthz", summary="Alive")
@@ -24,15 +29,23 @@ async def alive() -> Health:
 
 
 @router.get("/readyz", summary="Ready", responses={503: {"model": Health}})
-def ready(context: ContextOf, response: Response) -> Health:
+async def ready(context: ContextOf, response: Response) -> Health:
     """Whether requests can be served: the database answers, a worker lives and files can be kept."""
     checks: dict[str, str] = {}
     try:
-        context.records.check()
-        checks["database"] = "ok"
-        checks["workers"] = "ok" if context.records.living_workers(SILENT_S) else "none"
-    except Exception as error:
-        checks["database"] = type(error).__name__
+        with fail_after(_PATIENCE_S):
+            # Threads of its own: those of requests may all be waiting for the database.
+            await to_thread.run_sync(_look, context, checks, limiter=_threads, abandon_on_cancel=True)
+    except TimeoutError:
+        checks.setdefault("database", "no answer")
+        checks.setdefault("files", "unknown")
+    well = all(state == "ok" for state in checks.values())
+    response.status_code = 200 if well else 503
+    return Health(status="ok" if well else "unavailable", version=VERSION, checks=dict(checks))
+
+
+def _look(context: Context, checks: dict[str, str]) -> None:
+    """Notes what it finds as it goes, for it may take too long."""
     try:
         context.blobs.check()
         checks["files"] = "ok"
@@ -40,13 +53,18 @@ def ready(context: ContextOf, response: Response) -> Health:
         checks["files"] = error.strerror or type(error).__name__
     except InfrastructureError:
         checks["files"] = "no object store"
-    well = all(state == "ok" for state in checks.values())
-    response.status_code = 200 if well else 503
-    return Health(status="ok" if well else "unavailable", version=VERSION, checks=checks)
+    try:
+        living = Roll(context.records.engine).living(context.settings.worker_silence_s)
+        checks["database"], checks["workers"] = "ok", "ok" if living else "none"
+    except AwayError as error:
+        checks["database"] = "full" if isinstance(error, StorageFullError) else "away"
+    except Exception as error:
+        checks["database"] = type(error).__name__
 
 
 @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
 def metrics(context: ContextOf) -> Response:
     """The text format of Prometheus: this process, its workers, and the queues in the database."""
-    text = exposition(context.metrics, (BacklogCollector(context.backlog),), context.settings)
+    backlog = BacklogCollector(context.backlog, Roll(context.records.engine), context.settings.worker_silence_s)
+    text = exposition(context.metrics, (backlog,), context.settings)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from api import blobs as keys
 from api.context import Context, ContextOf
 from api.errors import ConflictError, DescribedError, declared
+from api.naming import job_of, mesh_key, upload_key
 from api.routes.caching import has_already, tag_of, unchanged, whole
 from api.routes.events import WATCHED, LastEventId, event_stream
 from api.routes.paging import After, Limit, page_of
@@ -23,7 +24,6 @@ from api.schemas import FaceList, FaceView, MeshList, MeshView, ProblemDetails
 from api.security import Caller, CallerOf
 from api.tables import UNFINISHED, MeshRow
 from api.telemetry import request_id
-from api.work import job_of, mesh_key, upload_key
 from surrogate import InputError, TetMesh, file_format, load_mesh
 
 router = APIRouter(prefix="/v1/meshes", tags=["meshes"])

@@ -13,6 +13,7 @@ from api import blobs as keys
 from api.batching import answer_bytes
 from api.context import Context, ContextOf
 from api.errors import ConflictError, NotFoundError, declared
+from api.naming import job_of
 from api.routes import meshes
 from api.routes.events import WATCHED, LastEventId, event_stream
 from api.routes.meshes import ready_mesh
@@ -22,7 +23,6 @@ from api.schemas import PredictionList, PredictionRequest, PredictionStatus, Pre
 from api.security import Caller, CallerOf
 from api.tables import UNFINISHED, PredictionRow
 from api.telemetry import request_id
-from api.work import job_of
 from surrogate import InputError, TooLargeError, build_problem, list_models
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])

@@ -36,7 +36,7 @@ def worker(
     """
     with reported(False):
         from api.settings import Settings
-        from api.worker import run_worker
+        from api.supervisor import run_worker
 
         given = {"worker_id": name, "data_directory": data}
         run_worker(Settings.model_validate({name: value for name, value in given.items() if value is not None}))

@@ -39,19 +39,42 @@ class Server:
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                if httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200:
                     return
             except httpx.TransportError:
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
         if self.process.poll() is None:
             self.end(signal.SIGKILL)
         raise RuntimeError(f"the server did not start:\n{self.log()}")
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM, patience_s: float = 30) -> int:
         """Sends a signal and returns the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(patience_s)
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers that it started."""
+        assert self.process is not None
+        found: list[int] = []
+        for threads in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            try:
+                found += map(int, threads.read_text().split())
+            except OSError:
+                continue
+        return found
+
+    def kill_workers(self) -> None:
+        """Kills them as a crash does."""
+        for number in self.workers():
+            os.kill(number, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """Kills all of it, however far it came."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill_workers()
+            self.end(signal.SIGKILL)
 
     def log(self) -> str:
         return (self.directory / "log.txt").read_text()[-4000:]

@@ -11,6 +11,7 @@ from api.database import open_database
 from api.errors import BusyError, describe, headers_of
 from api.metrics import ServiceMetrics
 from api.records import Records
+from api.roll import Roll
 from api.tables import MeshRow, PredictionRow, now
 
 
@@ -66,10 +67,10 @@ def test_prometheus_sees_each_queue(engine: Engine) -> None:
     waiting = prediction("p1", created_at=now() - timedelta(seconds=40))
     for row in (mesh("m1"), waiting, prediction("p2"), prediction("s1", "auto")):
         records.add(row)
-    records.begin(records.prediction("p2"))
+    records.begin(records.prediction("p2"), "w")
     told = {
         (family.name, sample.labels.get("kind", "")): sample.value
-        for family in BacklogCollector(backlog).collect()
+        for family in BacklogCollector(backlog, Roll(engine), 15.0).collect()
         for sample in family.samples
     }
     assert [told["surrogate_queued_jobs", kind] for kind in ("mesh", "predict", "solve")] == [1, 1, 1]
@@ -84,5 +85,5 @@ def test_prometheus_is_told_when_the_database_is_away(engine: Engine, tmp_path: 
     for file in tmp_path.glob("service.sqlite*"):
         file.unlink()
     (tmp_path / "service.sqlite").mkdir()
-    (family,) = BacklogCollector(backlog).collect()
+    (family,) = BacklogCollector(backlog, Roll(engine), 15.0).collect()
     assert family.name == "surrogate_database_up" and family.samples[0].value == 0

@@ -128,7 +128,7 @@ def test_predictions_that_arrive_together_are_batched(client: httpx.Client, mesh
     def batches() -> tuple[float, float]:
         lines = client.get("/metrics").text.splitlines()
         count, total = (
-            next(float(line.split()[1]) for line in lines if line.startswith(f"surrogate_batch_size_{what}"))
+            next(float(line.split()[1]) for line in lines if line.startswith(f"surrogate_batch_problems_{what}"))
             for what in ("count", "sum")
         )
         return count, total

@@ -29,11 +29,11 @@ def prediction(name: str, **changes: str) -> PredictionRow:
 def test_a_row_ends_once(records: Records) -> None:
     row = prediction("a")
     assert records.add(row) and not records.add(prediction("a"))
-    assert records.begin(row) and records.begin(row)
+    assert records.begin(row, "w") and records.begin(row, "w")
     assert records.prediction("a").attempts == 2
     assert records.finish(row, "done")
     assert not records.finish(row, "failed")
-    assert not records.begin(row)
+    assert not records.begin(row, "w")
     assert records.prediction("a").status == "done"
 
 
@@ -51,10 +51,10 @@ def test_cancelling_is_told_to_the_job(records: Records) -> None:
     waiting, running = prediction("waiting"), prediction("running")
     for row in (waiting, running):
         records.add(row)
-    records.begin(running)
+    records.begin(running, "w")
     assert records.ask_to_cancel("waiting").status == "cancelled"
     assert records.ask_to_cancel("running").status == "running"
-    assert not records.report("running", "solve", 0.5)
+    assert records.report(running, "solve", 0.5) == "cancelled"
     records.finish(running, "cancelled")
     assert records.ask_to_cancel("running").status == "cancelled"
     with pytest.raises(NotFoundError):
@@ -139,8 +139,8 @@ def test_every_change_is_a_new_revision(records: Records) -> None:
     records.add(row)
     seen = [records.prediction("a").revision]
     for change in (
-        lambda: records.begin(row),
-        lambda: records.report("a", "solve", 0.5),
+        lambda: records.begin(row, "w"),
+        lambda: records.report(row, "solve", 0.5),
         lambda: records.ask_to_cancel("a"),
         lambda: records.finish(row, "cancelled"),
         lambda: records.renew(row),
