@@ -118,8 +118,8 @@ def _methods(evaluation: Evaluation) -> str:
         f"{_counted(evaluation)} Column *parts*: slow methods answered one part in four. *Residual stress* is that of "
         "histories that end unloaded. The elastic anchor, which every method starts from, is in no method's seconds; "
         "*reduced anchor* is the elastoplastic problem in the span of a few plastic modes; *passes* are iterations of "
-        f"modified Newton a step with Anderson acceleration; *{REFINED}* adds the decoded plastic strain to the "
-        f"reduced anchor's modes and integrates once more; *{TOKENS}* decodes no field."
+        f"modified Newton a step with Anderson acceleration; *{REFINED}* goes on with rounds of modes until none moves "
+        f"a history by more than 1 %; *{TOKENS}* decodes no field."
     )
     during = equal_time(evaluation) if MODEL in evaluation.seconds else None
     if during is None:

@@ -72,8 +72,9 @@ def card_text(folder: Path, evaluation: Evaluation, drawn: tuple[DrawnPart, ...]
   [{DESCRIPTION}]({DESCRIPTION}), weights in [{WEIGHTS}]({WEIGHTS}) (sha256 {description["sha256"]}).
 - Trained for {description["step"]} steps: grounding on plastic strain and scalars,
   {training["latent_weight"]:g} x latent prediction, {training["collapse_weight"]:g} x variance-covariance.
-- It reads the reduced anchor (the elastoplastic problem solved in the span of 12 + 12 displacement modes) and corrects
-  its plastic strain where that doubts itself. What it knows of a part's tokens is solved physics plus what it learned.
+- It reads the reduced anchor (the elastoplastic problem solved in the span of a few dozen displacement modes) and
+  corrects its plastic strain in histories that the modes have not brought to rest. Of the others it says nothing: their
+  answer is solved physics.
 - For: small-strain J2 plasticity with isotropic hardening (linear, Voce or tabulated), quasi-static load histories,
   parts like those it was trained on. The domain check tells where a problem is unlike them; the interval tells how
   wrong answers there may be.
@@ -84,7 +85,8 @@ def card_text(folder: Path, evaluation: Evaluation, drawn: tuple[DrawnPart, ...]
 
 Relative errors, median / 90th percentile / worst, per cent, against FEM on the same mesh. No test part was
 used for training, for choosing or for calibration. CPU seconds are for all histories of a part, the elastic anchor's
-factor not counted. "Straight from tokens" decodes nothing; "refined" integrates once more in a wider span.
+factor not counted. "Straight from tokens" decodes nothing; "refined" goes on with rounds of modes until none moves a
+history by more than 1 %.
 
 {table_text(evaluation)}
 
