@@ -18,8 +18,8 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 # CalculiX is the independent reference of the verification tests; bubblewrap isolates readers of untrusted files.
 SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 \
     libegl1 libgl1-mesa-dri libosmesa6 calculix-ccx bubblewrap
-# Of the tests alone: chromium opens the page, docker-compose reads docker-compose.yml.
-TEST_PACKAGES := chromium docker-compose
+# Of the tests alone: chromium opens the page, docker-compose reads docker-compose.yml, postgresql is started by tests.
+TEST_PACKAGES := chromium docker-compose postgresql
 
 .PHONY: help demo test test-fast fuzz load lint audit format verification readme-figures family-sheet solver-benchmark front \
     dataset-card results ablations notebooks parts web wheel clean distclean python system-packages

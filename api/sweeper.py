@@ -35,6 +35,7 @@ class Sweeper:
         instance: of its process.
         silence_s: who does not beat for so long is dead, s.
         deposed: called where this worker was taken for dead: its jobs are others' now.
+        clock: seconds that only ever grow.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Sweeper:
         *,
         silence_s: float,
         deposed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._records, self._jobs, self._roll = records, jobs, roll
         self._me = (worker_id, instance)
-        self._watch = Watch(roll, silence_s)
+        self._watch = Watch(roll, silence_s, clock=clock)
         self._period_s = silence_s / BEATS
         self._deposed = deposed
         self._stopping = threading.Event()

@@ -1,13 +1,34 @@
 """One server for all tests that leave it running."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from surrogate.model.checkpoint import save_checkpoint
 from surrogate.model.jepa import GraphJepa, ModelConfig
+from tests.api.postgres_server import INSTALLED, PostgresServer
 from tests.api.service_process import Server, problem, upload, wait_for_end
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real server; tests that stop it start it again."""
+    if not INSTALLED:
+        pytest.skip("Postgres is not installed (apt-get install postgresql)")
+    running = PostgresServer()
+    running.start()
+    yield running
+    running.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'service.sqlite'}"
+    return str(request.getfixturevalue("postgres").new_database())
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A row ends once, whoever ends it; files appear whole or not at all."""
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ from surrogate import InfrastructureError
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Records:
-    return Records(open_database(f"sqlite:///{tmp_path / 'service.sqlite'}"))
+def records(database_url: str) -> Iterator[Records]:
+    engine = open_database(database_url)
+    yield Records(engine)
+    engine.dispose()
 
 
 def prediction(name: str, **changes: str) -> PredictionRow:
@@ -35,6 +38,55 @@ def test_a_row_ends_once(records: Records) -> None:
     assert not records.finish(row, "failed")
     assert not records.begin(row, "w")
     assert records.prediction("a").status == "done"
+
+
+def test_only_the_last_attempt_may_report_and_finish(records: Records) -> None:
+    """Who was taken for dead and lives on does not disturb who took the row over."""
+    records.add(prediction("a"))
+    first, second = records.prediction("a"), records.prediction("a")
+    assert records.begin(first, "w1") and records.release(["w1"], planned=False) == 1
+    assert records.prediction("a").status == "queued"
+    assert records.begin(second, "w2")
+    assert records.report(first, "solve", 0.5) == "lost" and not records.finish(first, "failed")
+    assert records.report(second, "solve", 0.5) == "on" and records.finish(second, "done")
+    row = records.prediction("a")
+    assert (row.status, row.attempts, row.worker) == ("done", 2, "w2")
+
+
+def test_a_planned_end_is_no_attempt(records: Records) -> None:
+    """Nor may who ended then count as the one that begins next, though it is of the same number."""
+    row = prediction("a")
+    records.add(row)
+    mine = records.prediction("a")
+    records.begin(mine, "w1")
+    assert records.release(["w1", "w9"], planned=True) == 1
+    assert records.prediction("a").attempts == 0
+    records.begin(records.prediction("a"), "w2")
+    assert records.report(mine, "solve", 0.5) == "lost" and not records.finish(mine, "done")
+
+
+def test_a_release_leaves_alone_what_is_not_in_hand(records: Records) -> None:
+    ended, waiting, others = prediction("ended"), prediction("waiting"), prediction("others")
+    for row in (ended, waiting, others):
+        records.add(row)
+    records.begin(ended, "w1")
+    records.finish(ended, "done")
+    records.begin(others, "w2")
+    assert records.release(["w1"], planned=False) == 0
+    assert [records.prediction(name).status for name in ("ended", "waiting", "others")] == ["done", "queued", "running"]
+
+
+def test_a_row_is_run_again_once(records: Records) -> None:
+    """Two sweepers find the same row without a job."""
+    records.add(prediction("a"))
+    seen = records.unfinished()[0]
+    assert seen.run == records.prediction("a").run
+    again = records.rerun(seen)
+    assert again is not None and again.run != seen.run and records.rerun(seen) is None
+    assert not records.begin(seen, "w"), "the job of the old run has nothing to do"
+    records.begin(again, "w")
+    records.finish(again, "done")
+    assert records.rerun(again) is None
 
 
 def test_a_renewed_row_is_another_job(records: Records) -> None:
