@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from api.changes import seen_revision
 from api.context import Context
+from api.schemas import ProgressView
 from api.security import Caller
 from api.tables import UNFINISHED, Row
 
@@ -25,7 +26,21 @@ WATCHED: dict[int | str, dict[str, object]] = {
         "description": "The events, until the last one",
         "content": {
             EVENT_STREAM: {
-                "schema": {"type": "string", "description": "server-sent events; data are JSON of ProgressView"},
+                # What each event is, in the words of OpenAPI 3.2.
+                "itemSchema": {
+                    "type": "object",
+                    "required": ["event", "data", "id"],
+                    "properties": {
+                        "event": {"enum": ["progress", "end"]},
+                        "data": {
+                            "type": "string",
+                            "contentMediaType": "application/json",
+                            "contentSchema": ProgressView.model_json_schema(),
+                        },
+                        "id": {"type": "string", "description": "the revision"},
+                        "retry": {"type": "integer", "description": "when to come back after a break, ms"},
+                    },
+                },
                 "example": "retry: 2000\n\nevent: progress\n"
                 'data: {"status":"running","stage":"solve","progress":0.5,"revision":7}\nid: 7\n\n'
                 'event: end\ndata: {"status":"done","stage":null,"progress":1.0,"revision":9}\nid: 9\n\n',
