@@ -28,6 +28,7 @@ from api.gate import ANSWERING_HEADERS, ASKING_HEADERS, Gate, Shield
 from api.jobs import DbosQueue
 from api.keys import Keys
 from api.locking import check_layout, clear_scratch, hold
+from api.makers import Makers
 from api.metrics import ServiceMetrics, clear_worker_files
 from api.quotas import Quotas
 from api.records import Records
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
         finally:
             watch.cancel()
-            await run_in_threadpool(_stop, app.state.supervisor, lock)
+            await run_in_threadpool(_stop, app.state.context, app.state.supervisor, lock)
 
     app = FastAPI(
         title="Engineering-simulation surrogate",
@@ -156,14 +157,15 @@ def _start(settings: Settings, metrics: ServiceMetrics) -> tuple[Context, Doorke
     engine = open_database(settings.metadata_url, patience_s=DATABASE_PATIENCE_S)
     records = Records(engine)
     blobs = open_blobs(settings, "service")
-    downloads = Downloads(records, blobs, threading.BoundedSemaphore(settings.concurrent_renders))
+    makers = Makers(settings, metrics)
+    downloads = Downloads(records, blobs, threading.BoundedSemaphore(settings.concurrent_renders), makers.file)
     queue = DbosQueue(settings.jobs_url)
     clear_worker_files(settings)
     supervisor = Supervisor(settings, Roll(engine), workers_of(settings, metrics), _end_this_process)
     supervisor.start()
     backlog, quotas = Backlog(engine, settings.max_unfinished, metrics), Quotas(engine)
     threads = CapacityLimiter(_DOWNLOAD_THREADS)
-    context = Context(settings, records, blobs, queue, downloads, quotas, backlog, metrics, threads)
+    context = Context(settings, records, blobs, queue, downloads, quotas, backlog, metrics, makers, threads)
     log.info("service started", directory=str(settings.directory), workers=settings.workers)
     return context, Doorkeeper(Keys(engine), settings), supervisor, lock
 
@@ -172,7 +174,8 @@ def _end_this_process() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _stop(supervisor: Supervisor, lock: IO[str]) -> None:
+def _stop(context: Context, supervisor: Supervisor, lock: IO[str]) -> None:
+    context.makers.stop()
     supervisor.stop()
     lock.close()
     log.info("service stopped")

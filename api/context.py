@@ -11,6 +11,7 @@ from api.blobs import Blobs
 from api.changes import Changes
 from api.downloads import Downloads
 from api.jobs import JobQueue
+from api.makers import Makers
 from api.metrics import ServiceMetrics
 from api.quotas import Quotas
 from api.records import Records
@@ -30,6 +31,7 @@ class Context:
         quotas: what each owner may have.
         backlog: the work of all owners that is not finished.
         metrics: of this process.
+        makers: processes that compute for this one.
         download_threads: bounds the requests that wait for a file in a thread, so that they leave threads to others.
         changes: tells listeners how meshes and predictions go on.
     """
@@ -42,6 +44,7 @@ class Context:
     quotas: Quotas
     backlog: Backlog
     metrics: ServiceMetrics
+    makers: Makers
     download_threads: CapacityLimiter
     changes: Changes = field(init=False)
 

@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -52,11 +53,13 @@ class Downloads:
         records: the tables.
         blobs: the files.
         turns: bounds how many files are made at the same time.
+        elsewhere: has another process do the same, where files are not made in this one.
     """
 
     records: Records
     blobs: Blobs
     turns: threading.BoundedSemaphore
+    elsewhere: "Callable[[partial[Path]], Path] | None" = None
 
     def summary(self, row: PredictionRow) -> Summary:
         """The answer in numbers."""
@@ -70,7 +73,7 @@ class Downloads:
             write_surface(load_mesh(self.blobs.path(f"{keys.of_mesh(row.id)}/mesh.npz")), path)
             return path
 
-        return self._made(keys.of_mesh(row.id), "surface.safetensors", make)
+        return self._made(keys.of_mesh(row.id), "surface.safetensors", make, partial(Downloads.surface, row=row))
 
     def fields(self, row: PredictionRow, *, history: str | None, step: int | None) -> Path:
         """The fields of a load history at the points of the surface, safetensors; of all stored steps or one."""
@@ -82,7 +85,8 @@ class Downloads:
             write_surface_fields(mesh, answer, path, history=history or self.summary(row).ranking[0], step=step)
             return path
 
-        return self._made(keys.of_prediction(row.id), f"fields-{_key(history, step)}.safetensors", make)
+        again = partial(Downloads.fields, row=row, history=history, step=step)
+        return self._made(keys.of_prediction(row.id), f"fields-{_key(history, step)}.safetensors", make, again)
 
     def vtu(self, row: PredictionRow, *, history: str | None, step: int | None) -> Path:
         """One step as a VTU file for ParaView."""
@@ -93,7 +97,8 @@ class Downloads:
             write_step(choice.problem, choice.fields, path, history=choice.history, step=choice.step)
             return path
 
-        return self._made(keys.of_prediction(row.id), f"step-{_key(history, step)}.vtu", make)
+        again = partial(Downloads.vtu, row=row, history=history, step=step)
+        return self._made(keys.of_prediction(row.id), f"step-{_key(history, step)}.vtu", make, again)
 
     def series(self, row: PredictionRow) -> Path:
         """All stored steps of all histories, a ZIP of a PVD series."""
@@ -108,7 +113,7 @@ class Downloads:
                     archive.write(path, path.relative_to(directory))
             return packed
 
-        return self._made(keys.of_prediction(row.id), "series.zip", make)
+        return self._made(keys.of_prediction(row.id), "series.zip", make, partial(Downloads.series, row=row))
 
     def picture(self, row: PredictionRow, field: PictureField, *, history: str | None, step: int | None) -> Path:
         """One field of one step as a PNG."""
@@ -120,7 +125,8 @@ class Downloads:
             )
             return picture
 
-        return self._made(keys.of_prediction(row.id), f"{field}-{_key(history, step)}.png", make)
+        again = partial(Downloads.picture, row=row, field=field, history=history, step=step)
+        return self._made(keys.of_prediction(row.id), f"{field}-{_key(history, step)}.png", make, again)
 
     def report(self, row: PredictionRow) -> Path:
         """The report in one HTML file, with the solved reference where there is one."""
@@ -132,12 +138,16 @@ class Downloads:
             reference = self._answer(solved)[1] if solved is not None and verified else None
             return write_report(problem, fields, scratch, reference=reference)
 
-        return self._made(keys.of_prediction(row.id), "verified-report.html" if verified else "report.html", make)
+        name = "verified-report.html" if verified else "report.html"
+        return self._made(keys.of_prediction(row.id), name, make, partial(Downloads.report, row=row))
 
-    def _made(self, directory: str, name: str, make: Callable[[Path], Path]) -> Path:
+    def _made(self, directory: str, name: str, make: Callable[[Path], Path], again: "partial[Path]") -> Path:
+        """A file that is there, or is made now: here, or elsewhere by the same method again."""
         key = f"{directory}/made/{name}"
         if self.blobs.exists(key):
             return self.blobs.path(key)
+        if self.elsewhere is not None:
+            return self.elsewhere(again)
         with self.turns, self.blobs.scratch() as scratch:
             # Another request may have made it while this one waited for its turn.
             return self.blobs.path(key) if self.blobs.exists(key) else self.blobs.keep(make(scratch), key)

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
             takes its jobs up again. The workers that `surrogate serve` starts are called after it, with a number.
         workers: worker processes that `surrogate serve` starts and keeps alive; 0 where they run elsewhere. SQLite
             serves one.
-        worker_nice: by how much the workers that `surrogate serve` starts give way to it where processors are short.
+        worker_nice: by how much the processes that `surrogate serve` starts give way to it where processors are few.
         supervised: set for the workers that `surrogate serve` starts: they count in files that it reads.
         instance: set for the processes of workers, which end with what started them: tells one from the next of its
             name.
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     wrong_keys_per_minute: NonNegativeInt = 20
     worker_id: str = Field(default_factory=_this_machine, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     workers: int = Field(default=1, ge=0, le=64)
-    worker_nice: int = Field(default=10, ge=0, le=19)
+    worker_nice: int = Field(default=5, ge=0, le=19)
     supervised: bool = False
     instance: str | None = Field(default=None, max_length=32)
     worker_silence_s: PositiveFloat = 15.0

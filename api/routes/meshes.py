@@ -4,6 +4,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO
 
@@ -15,16 +16,17 @@ from fastapi.responses import FileResponse, StreamingResponse
 from api import blobs as keys
 from api.context import Context, ContextOf
 from api.errors import ConflictError, DescribedError, declared
+from api.makers import face_list
 from api.naming import job_of, mesh_key, upload_key
 from api.routes.caching import has_already, tag_of, unchanged, whole
 from api.routes.events import WATCHED, LastEventId, event_stream
 from api.routes.paging import After, Limit, page_of
 from api.routes.waiting import Prefer, finished, preferred_wait_s
-from api.schemas import FaceList, FaceView, MeshList, MeshView, ProblemDetails
+from api.schemas import FaceList, MeshList, MeshView, ProblemDetails
 from api.security import Caller, CallerOf
 from api.tables import UNFINISHED, MeshRow
 from api.telemetry import request_id
-from surrogate import InputError, TetMesh, file_format, load_mesh
+from surrogate import InputError, file_format
 
 router = APIRouter(prefix="/v1/meshes", tags=["meshes"])
 
@@ -140,24 +142,8 @@ async def events(context: ContextOf, caller: CallerOf, mesh_id: str, last_event_
 def faces(context: ContextOf, caller: CallerOf, mesh_id: str) -> FaceList:
     """Every face with what was fitted to it: the values that selectors compare with."""
     row = context.records.mesh(mesh_id, caller.owner)
-    mesh = ready_mesh(context, row)
-    return FaceList(
-        mesh=row.id,
-        faces=[
-            FaceView(
-                id=face.id,
-                name=face.name,
-                kind=face.kind,
-                area_m2=face.area,
-                centroid_m=face.centroid,
-                normal=face.normal,
-                axis=face.axis,
-                radius_m=face.radius,
-                hole=face.hole,
-            )
-            for face in mesh.faces
-        ],
-    )
+    path, points = ready_mesh(context, row)
+    return context.makers.ask(partial(face_list, row.id, path), points=points)
 
 
 @router.get(
@@ -209,14 +195,15 @@ def delete(context: ContextOf, caller: CallerOf, mesh_id: str) -> Response:
     return Response(status_code=204)
 
 
-def ready_mesh(context: Context, row: MeshRow) -> TetMesh:
-    """The mesh of a part.
+def ready_mesh(context: Context, row: MeshRow) -> tuple[Path, int]:
+    """The file of a part's mesh, and how many points it has.
 
     Raises:
         ConflictError: it is still being meshed.
         DescribedError: it could not be meshed.
     """
-    return load_mesh(context.blobs.path(mesh_key(_meshed(row).id)))
+    path = context.blobs.path(mesh_key(_meshed(row).id))
+    return path, int(str((row.facts or {}).get("points", 0)))
 
 
 def _ready(context: Context, caller: Caller, mesh_id: str) -> MeshRow:

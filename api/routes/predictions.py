@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -10,9 +11,9 @@ from fastapi.responses import StreamingResponse
 from pydantic_core import PydanticSerializationError
 
 from api import blobs as keys
-from api.batching import answer_bytes
 from api.context import Context, ContextOf
 from api.errors import ConflictError, NotFoundError, declared
+from api.makers import extent
 from api.naming import job_of
 from api.routes import meshes
 from api.routes.events import WATCHED, LastEventId, event_stream
@@ -23,7 +24,7 @@ from api.schemas import PredictionList, PredictionRequest, PredictionStatus, Pre
 from api.security import Caller, CallerOf
 from api.tables import UNFINISHED, PredictionRow
 from api.telemetry import request_id
-from surrogate import InputError, TooLargeError, build_problem, list_models
+from surrogate import InputError, TooLargeError, list_models
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 
@@ -223,13 +224,13 @@ def _take_in(
     mesh_row = context.records.mesh(request.mesh, caller.owner)
     _check_model(request.model)
     # Selectors, material and names are tried now, so that a mistake is told at once.
-    problem = build_problem(request.problem(), ready_mesh(context, mesh_row))
-    wanted, most = answer_bytes(problem), context.settings.max_answer_bytes
-    if wanted > most:
+    path, points = ready_mesh(context, mesh_row)
+    asked, most = context.makers.ask(partial(extent, request, path), points=points), context.settings.max_answer_bytes
+    if asked.answer_bytes > most:
         raise TooLargeError(
-            f"the answer of {len(problem.load_histories)} load histories on {len(problem.mesh.cells)} cells would take "
-            f"{wanted / 1e6:.0f} MB, the limit is {most / 1e6:.0f} MB (SURROGATE_MAX_ANSWER_BYTES); split the "
-            "histories over several predictions, or use a coarser mesh"
+            f"the answer of {asked.histories} load histories on {asked.cells} cells would take "
+            f"{asked.answer_bytes / 1e6:.0f} MB, the limit is {most / 1e6:.0f} MB (SURROGATE_MAX_ANSWER_BYTES); split "
+            "the histories over several predictions, or use a coarser mesh"
         )
     row = PredictionRow(
         id=uuid.uuid4().hex,
