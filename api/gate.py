@@ -1,8 +1,13 @@
 """Every request passes here before anything reads it: who asks, how often, and the headers of the answer."""
 
+from contextlib import suppress
+
+import anyio
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import NotFoundError, TooManyError, describe, headers_of, respond
@@ -11,6 +16,8 @@ from api.security import NOBODY, Caller, Doorkeeper, address_of, comes_from_here
 from api.settings import Settings
 from surrogate import InputError, SurrogateError
 
+# How long the body of a refused request is received and thrown away, s.
+_LINGER_S = 20.0
 # Asked every few seconds by whoever watches the service; it reads nothing.
 _NEVER_REFUSED = frozenset({"/healthz"})
 _ALWAYS = {
@@ -108,29 +115,47 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})
             return
         request = Request(scope)
-        rate: Rate | None = None
         try:
             caller = await self._caller(request)
-            rate = self._rate(request, caller)
         except SurrogateError as error:
-            await respond(describe(error), request, headers_of(error))(scope, receive, send)
+            await self._refuse(respond(describe(error), request, headers_of(error)), scope, receive, send)
             return
-        if (refusal := _unreadable(scope)) is not None:
-            await respond(describe(refusal), request)(scope, receive, send)
-            return
-        if rate is not None and rate.exceeded:
-            problem = describe(_too_many(rate))
-            headers = {"Retry-After": str(rate.reset_s), **rate.headers()}
-            await respond(problem, request, headers)(scope, receive, send)
+        rate = self._rate(request, caller)
+        own = {} if rate is None else rate.headers()
+        refusal = _too_many(rate) if rate is not None and rate.exceeded else _unreadable(scope)
+        if refusal is not None:
+            headers = {**headers_of(refusal), **own}
+            await self._refuse(respond(describe(refusal), request, headers), scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and rate is not None:
-                MutableHeaders(scope=message).update(rate.headers())
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(own)
             await send(message)
 
         await self._app(scope, receive, answer)
+
+    async def _refuse(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers at once, then lets the body run into nothing for a while.
+
+        A connection that is closed while a proxy still sends is a broken one to it: it would answer 502 in place of
+        the refusal.
+        """
+
+        async def held_open(message: Message) -> None:
+            await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+        await response(scope, receive, held_open)
+        left = self._settings.max_upload_bytes
+        # What is over a limit ends this too: the refusal has been sent.
+        with anyio.move_on_after(_LINGER_S), suppress(HTTPException):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b"")) or 1
+                if not message.get("more_body", False):
+                    break
+        await send({"type": "http.response.body", "body": b""})
 
     async def _caller(self, request: Request) -> Caller:
         doorkeeper: Doorkeeper = request.app.state.doorkeeper
