@@ -13,7 +13,7 @@ import numpy as np
 from surrogate.fields import FloatArray, IntArray
 from surrogate.physics.cubature import CubatureSettings, at_points, few_points
 from surrogate.physics.deviatoric import deviatoric_path
-from surrogate.physics.galerkin import Integrated, ReducedProblem, integrate
+from surrogate.physics.galerkin import ReducedProblem, integrate
 
 # Points times histories of which fields are made at once.
 _TOGETHER = 400_000
@@ -73,17 +73,6 @@ def chosen_points(
     path = np.concatenate([factors[further], coordinates[further]], axis=-1)
     more = plastic_fields(strain, path, problem, settings.steps)
     return at_points(problem, few_points(problem, np.concatenate([known.plastic, more]), settings.last))
-
-
-def integrate_few_modes(problem: ReducedProblem, factors: FloatArray, count: int) -> Integrated:
-    """Integrate in the span of the first modes alone; the coordinates of the others are zero [H, T, J]."""
-    if not count:
-        shape = factors.shape[:2]
-        return Integrated(np.zeros((*shape, problem.mode_strain.shape[2])), np.ones(shape, dtype=bool))
-    few = ReducedProblem(problem.case_strain, problem.mode_strain[..., :count], problem.weight, problem.material)
-    found = integrate(few, factors)
-    rest = problem.mode_strain.shape[2] - count
-    return Integrated(np.pad(found.coordinates, ((0, 0), (0, 0), (0, rest))), found.settled)
 
 
 def plastic_fields(strain: FloatArray, path: FloatArray, problem: ReducedProblem, count: int) -> FloatArray:

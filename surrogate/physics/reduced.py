@@ -20,7 +20,7 @@ from surrogate.fields import FloatArray, IntArray
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.hottest import reduced_peaks
-from surrogate.physics.hyper_reduction import KnownHistories, chosen_points, integrate_few_modes, plastic_fields
+from surrogate.physics.hyper_reduction import KnownHistories, chosen_points, plastic_fields
 from surrogate.physics.reduced_span import (
     ENERGY,
     EVENING,
@@ -78,10 +78,7 @@ def reduced_anchor(
     few = _at_all_points(anchor, factors[chosen], points, settings)
     if not few.unknowns.shape[1]:
         return empty_span(anchor, factors)
-    spread = _spread(anchor, factors, points, chosen, few)
-    if not settings.worst:
-        return spread
-    return _worst_corrected(anchor, factors, points, chosen, spread, settings)
+    return _crowd(anchor, factors, points, chosen, few, settings)
 
 
 def _at_all_points(
@@ -123,8 +120,9 @@ def corrected(
         settings: rounds and tolerance.
     """
     every = np.arange(len(factors))
+    tolerance = settings.tolerance * min(1.0, settings.steps / max(1, factors.shape[1]))
     for number in range(settings.enrichments + settings.further):
-        restless = every if number < settings.enrichments else every[reduced.moved > settings.tolerance]
+        restless = every if number < settings.enrichments else every[reduced.moved > tolerance]
         if not len(restless):
             break
         part = _enlarged(anchor, factors[restless], points, reduced.of(restless), settings)
@@ -159,25 +157,45 @@ def _spread(
     known = KnownHistories(chosen, plastic_fields(fields, path, whole, _CUBATURE_STEPS))
     problem = chosen_points(whole, factors, known)
     found = integrate(problem, factors)
-    first = int(few.earlier.any(axis=(0, 1)).sum())
-    earlier = integrate_few_modes(problem, factors, first).coordinates
-    # What is known from all points stays.
+    # How far the last round moved is told of those alone that made it; what is known from all points stays.
+    earlier = found.coordinates.copy()
     found.coordinates[chosen], found.settled[chosen], earlier[chosen] = few.coordinates, few.settled, few.earlier
     return ReducedAnchor(few.unknowns, few.strain, found.coordinates, earlier, found.settled)
 
 
-def _worst_corrected(
+def _crowd(
     anchor: ElasticAnchor,
     factors: FloatArray,
     points: IntArray,
     known: IntArray,
-    reduced: ReducedAnchor,
+    few: ReducedAnchor,
     settings: ReducedSettings,
 ) -> ReducedAnchor:
-    """The histories of the largest plastic strain integrated at all points, in a span that their own lack widens."""
-    peaks = reduced_peaks(anchor, factors, reduced).max(axis=1)
-    worst = np.argsort(-peaks, kind="stable")[: settings.worst]
-    worst = np.sort(worst[~np.isin(worst, known) & (peaks[worst] > 0)])
-    if not len(worst):
-        return reduced
-    return reduced.with_part(corrected(anchor, factors[worst], points, reduced.of(worst), settings), worst)
+    """All histories in the span that some made; then those of the largest plastic strain make it wider, all points.
+
+    Where that changes these much, the others may lack the same modes: all are answered once more in the wider span, and
+    further ones may be among the worst.
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: of all histories [H, T, K].
+        points: those that may yield [A].
+        known: histories that were integrated at all points [C].
+        few: their answer.
+        settings: how many are corrected, and how often.
+    """
+    spread = _spread(anchor, factors, points, known, few)
+    for number in range(settings.corrected_times if settings.worst else 0):
+        peaks = reduced_peaks(anchor, factors, spread).max(axis=1)
+        worst = np.argsort(-peaks, kind="stable")[: settings.worst]
+        worst = np.sort(worst[~np.isin(worst, known) & (peaks[worst] > 0)])
+        if not len(worst):
+            break
+        before = spread.of(worst)
+        part = corrected(anchor, factors[worst], points, before, settings)
+        known, few = np.concatenate([known, worst]), few.beside(part)
+        last = number == settings.corrected_times - 1
+        if last or part.away_from(before).max() <= settings.tolerance:
+            return spread.with_part(part, worst)
+        spread = _spread(anchor, factors, points, known, few)
+    return spread

@@ -36,7 +36,9 @@ class ReducedSettings:
         modes: displacement modes that each round adds, at most.
         enrichments: rounds after the first that are always made.
         further: rounds after these, at most, each for the histories alone that have not come to rest.
-        tolerance: a history is at rest where a round moves it by no more than this share of its size, in energy.
+        tolerance: a history is at rest where a round moves it by no more than this share of its size, in energy; what
+            is left adds up, so that a history of more than `steps` steps is asked for less in proportion.
+        steps: see there.
         correction: how each round finds what the span lacks.
         gate: points whose elastic von Mises stress stays below this share of yield are taken as elastic.
         snapshot_histories: histories that make the modes of a round, at most.
@@ -45,12 +47,14 @@ class ReducedSettings:
             for them (see `hyper_reduction`).
         crowd_tolerance: the tolerance of those beyond, which are there to be ranked.
         worst: of those beyond, so many of the largest plastic strain are corrected at all points.
+        corrected_times: how often, at most, since others may be the worst in the wider span.
     """
 
     modes: int = 12
     enrichments: int = 1
     further: int = 4
     tolerance: float = 0.05
+    steps: int = 20
     correction: CorrectionSettings = field(default_factory=CorrectionSettings)
     gate: float = 0.35
     snapshot_histories: int = 16
@@ -58,6 +62,7 @@ class ReducedSettings:
     whole_histories: int = 32
     crowd_tolerance: float = 0.15
     worst: int = 20
+    corrected_times: int = 3
 
 
 def plain_rounds(enrichments: int) -> ReducedSettings:
@@ -94,6 +99,21 @@ class ReducedAnchor:
         """Some of the histories in the same span."""
         rows = (self.coordinates[histories], self.earlier[histories], self.settled[histories])
         return ReducedAnchor(self.unknowns, self.strain, *rows)
+
+    def away_from(self, before: "ReducedAnchor") -> FloatArray:
+        """How far each history is from an answer in fewer modes, as a share of its size, in energy [H]."""
+        grown = ((0, 0), (0, 0), (0, self.unknowns.shape[1] - before.unknowns.shape[1]))
+        size = np.linalg.norm(self.coordinates, axis=-1).max(axis=1)
+        change = np.linalg.norm(self.coordinates - np.pad(before.coordinates, grown), axis=-1).max(axis=1)
+        return np.asarray(change / np.maximum(size, 1e-300))
+
+    def beside(self, part: "ReducedAnchor") -> "ReducedAnchor":
+        """These histories and then those of a part, in the part's span, which has this one's modes and then more."""
+        mine = self.with_part(part.of(np.zeros(0, dtype=np.int64)), np.zeros(0, dtype=np.int64))
+        rows = zip(
+            (mine.coordinates, mine.earlier, mine.settled), (part.coordinates, part.earlier, part.settled), strict=True
+        )
+        return ReducedAnchor(part.unknowns, part.strain, *(np.concatenate(both) for both in rows))
 
     def with_part(self, part: "ReducedAnchor", histories: IntArray) -> "ReducedAnchor":
         """These histories as a part answers them, whose span has this one's modes and then more."""

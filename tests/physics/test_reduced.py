@@ -105,6 +105,9 @@ def test_rounds_go_on_for_those_alone_that_have_not_come_to_rest() -> None:
     np.testing.assert_array_equal(found.earlier[1, :, :known], once.coordinates[1])
     calm = reduced_anchor(anchor, both, replace(settings, tolerance=1.0))
     assert calm.unknowns.shape[1] == known
+    # What is left adds up: of a history of three times the steps, a third is allowed.
+    long = replace(settings, tolerance=2 * float(once.moved.max()), steps=len(SWING) // 3)
+    assert reduced_anchor(anchor, both, long).unknowns.shape[1] > known
 
 
 def test_of_many_histories_the_worst_are_answered_as_if_they_were_few() -> None:
