@@ -1,6 +1,7 @@
 """What the documents say is run or looked up, so that they cannot drift from the program."""
 
 import importlib.util
+import itertools
 import os
 import re
 import shlex
@@ -10,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.api.service_process import Server
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -41,8 +44,7 @@ def test_the_first_screen_has_what_a_reader_needs() -> None:
     screen = README.split("\n## ")[0]
     for wanted in ("predicted_beside_solved.png", "```python", "make demo", "make test", "curl "):
         assert wanted in screen
-    (example,) = blocks("python")
-    assert len(example.splitlines()) <= 12
+    assert blocks("python")[0] in screen and all(len(example.splitlines()) <= 12 for example in blocks("python"))
 
 
 def test_every_command_exists() -> None:
@@ -60,8 +62,11 @@ def test_every_command_exists() -> None:
     assert set(re.findall(r"`(?:surrogate )?([a-z]+)`", making[1])) <= verbs
     services = set(re.findall(r"^  ([a-z-]+):$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE))
     composed = [words for words in called if words[:2] == ["docker", "compose"]]
-    assert composed and all(set(words[3:]) <= services for words in composed)
-    known = {"surrogate", "make", "docker", "curl", "export"}
+    profiles = set(re.findall(r"profiles: \[(\w+)\]", (ROOT / "docker-compose.yml").read_text()))
+    chosen = {after for words in composed for word, after in itertools.pairwise(words) if word == "--profile"}
+    assert chosen and chosen <= profiles
+    assert {words[words.index("--rm") + 1] for words in composed if "run" in words} <= services
+    known = {"surrogate", "make", "docker", "curl", "cp"}
     assert {words[0] for words in called} <= known
 
 
@@ -102,14 +107,31 @@ def test_the_table_is_what_was_measured() -> None:
     assert table == figures.table_text(figures.load_measured())
 
 
-@pytest.mark.slow
-def test_the_example_runs(tmp_path: Path) -> None:
-    """As a reader would paste it, beside the sample parts."""
-    (example,) = blocks("python")
-    (tmp_path / "meshes").symlink_to(ROOT / "meshes")
+def run_as_pasted(example: str, directory: Path) -> str:
+    """What an example prints, run as a reader would, beside the sample parts."""
+    (directory / "meshes").symlink_to(ROOT / "meshes")
     done = subprocess.run(
-        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, env={**os.environ}, timeout=600
+        [sys.executable, "-c", example], cwd=directory, capture_output=True, text=True, env={**os.environ}, timeout=600
     )
     assert done.returncode == 0, done.stderr
-    assert "safety factor on yield" in done.stdout
-    assert (tmp_path / "demo_output" / "report.html").stat().st_size > 10_000
+    assert (directory / "demo_output" / "report.html").stat().st_size > 10_000
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_example_runs(tmp_path: Path) -> None:
+    assert "safety factor on yield" in run_as_pasted(blocks("python")[0], tmp_path)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_client_runs(tmp_path: Path) -> None:
+    """Against a service with the model that is shipped, which has intervals."""
+    server = Server(tmp_path)
+    server.start()
+    try:
+        printed = run_as_pasted(blocks("python")[1].replace("http://127.0.0.1:8000", server.url), tmp_path)
+    finally:
+        server.end()
+    assert "equilibrium" in printed and "done 100%" in printed
+    (told,) = re.findall(r": (\d+) MPa, interval (\d+) MPa", printed)
+    assert int(told[0]) > int(told[1]) > 0
