@@ -39,6 +39,7 @@ from api.security import Doorkeeper, declare, refuse_if_exposed
 from api.settings import Settings
 from api.supervisor import DATABASE_PATIENCE_S, Supervisor, workers_of
 from api.telemetry import RequestMonitor, configure_logs, watch_loop
+from api.tracing import open_tracing
 
 log = structlog.get_logger()
 
@@ -55,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     chosen = settings or Settings()
     configure_logs(chosen)
-    metrics = ServiceMetrics.create()
+    metrics, tracing = ServiceMetrics.create(), open_tracing(chosen, "service")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
         finally:
             watch.cancel()
+            await run_in_threadpool(tracing.stop)
             await run_in_threadpool(_stop, app.state.context, app.state.supervisor, lock)
 
     app = FastAPI(
@@ -92,7 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=ANSWERING_HEADERS,
         )
     app.add_middleware(Shield)
-    app.add_middleware(RequestMonitor, settings=chosen, metrics=metrics)
+    app.add_middleware(RequestMonitor, settings=chosen, metrics=metrics, tracing=tracing)
     for routes in (health, meshes, predictions, results, catalogue, page):
         app.include_router(routes.router, responses=None if routes is health else errors.declared(401, 403))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

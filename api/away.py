@@ -19,6 +19,10 @@ class DatabaseAwayError(AwayError):
     """The database does not answer, or not in time."""
 
 
+class StoreAwayError(AwayError):
+    """The object store does not answer, or does not let the service in."""
+
+
 class StorageFullError(AwayError):
     """No room on the disk, or the quota of the disk is used up."""
 

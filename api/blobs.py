@@ -5,7 +5,7 @@ in a directory that all processes share, or in an object store: then every machi
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
@@ -17,8 +17,8 @@ from api.settings import Settings
 
 Role = Literal["service", "worker"]
 _CHECK_BYTES = 1 << 16
-# A request tells its client soon that the store is away; a job has time to wait for it.
-_PATIENCE_S: Mapping[Role, float] = {"service": 8.0, "worker": 120.0}
+# A request tells its client soon that the store is away; a job begins again.
+_PATIENCE_S = 8.0
 
 
 def of_mesh(mesh_id: str) -> str:
@@ -131,7 +131,7 @@ def open_blobs(settings: Settings, role: Role) -> Blobs:
     """
     if settings.blob_url is None:
         return Blobs(settings.directory / "blobs", f"{role}-{settings.worker_id}")
-    store = ObjectStore(settings.blob_url, endpoint=settings.blob_endpoint, patience_s=_PATIENCE_S[role])
+    store = ObjectStore(settings.blob_url, endpoint=settings.blob_endpoint, patience_s=_PATIENCE_S)
     store.check()
     return Blobs(settings.directory / "cache", f"{role}-{settings.worker_id}", store, settings.cache_bytes)
 

@@ -18,6 +18,7 @@ from api.quarantine import Quarantine
 from api.records import Records
 from api.schemas import ProblemDetails
 from api.tables import MeshRow, PredictionRow, Row, now
+from api.tracing import Tracing, current_span
 from surrogate import InfrastructureError, SurrogateError
 
 RowT = TypeVar("RowT", bound=Row)
@@ -48,6 +49,7 @@ class Guard:
         patience: waits for what is away.
         quarantine: keeps jobs apart that may have killed a worker.
         metrics: counts them.
+        tracing: traces them.
     """
 
     records: Records
@@ -56,6 +58,7 @@ class Guard:
     patience: Patience
     quarantine: Quarantine
     metrics: WorkerMetrics
+    tracing: Tracing
 
     def run(self, kind: JobKind, run: str, read: Callable[[], RowT], work: Callable[[RowT], Facts]) -> None:
         """Does the work of a job and ends its row with the outcome.
@@ -73,19 +76,23 @@ class Guard:
         structlog.contextvars.bind_contextvars(request_id=row.request_id)
         if row.run != run:
             return
-        if row.attempts >= self.attempts:
-            self._do(kind, row, lambda: self._give_up(row))
-            return
-        # It was in hand when a worker died, and may have been why.
-        with self.quarantine.room(suspect=row.attempts > 0):
-            self._do(kind, row, lambda: work(row))
+        with self.tracing.job(f"job {kind}", row.traceparent, _about(row)):
+            if row.attempts >= self.attempts:
+                self._do(kind, row, lambda: self._give_up(row))
+                return
+            # It was in hand when a worker died, and may have been why.
+            with self.quarantine.room(suspect=row.attempts > 0):
+                self._do(kind, row, lambda: work(row))
 
     def progress(self, row: PredictionRow) -> Progress:
         """Stores progress a few times a second; raises where the job is not to go on."""
         reported, known_stage = 0.0, ""
+        # Of this thread: the model reports from another.
+        span = current_span()
 
         def progress(stage: str, fraction: float) -> None:
             nonlocal reported, known_stage
+            span.stage(stage)
             if stage == known_stage and time.monotonic() - reported < _REPORT_EVERY_S:
                 return
             reported, known_stage = time.monotonic(), stage
@@ -123,6 +130,7 @@ class Guard:
             status, problem = "failed", describe(error)
         if self.patience.until_done(lambda: self.records.finish(row, status, facts=facts, error=problem)):
             seconds = time.perf_counter() - started
+            current_span().note({"surrogate.status": status})
             self.metrics.jobs.labels(kind, status).inc()
             self.metrics.job_seconds.labels(kind).observe(seconds)
             give_back_memory()
@@ -133,6 +141,12 @@ class Guard:
             f"the worker died {row.attempts - 1} times while it worked on this, so it is given up. Use a coarser mesh "
             "(a larger element_size_m), fewer histories or steps, or give the service more memory"
         )
+
+
+def _about(row: Row) -> dict[str, str | int]:
+    """What a trace tells of a job."""
+    facts: dict[str, str | int] = {"surrogate.id": row.id, "surrogate.attempt": row.attempts + 1}
+    return facts | ({"surrogate.request_id": row.request_id} if row.request_id else {})
 
 
 def give_back_memory() -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from api.away import StoreAwayError
 from surrogate import InfrastructureError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class ObjectStore:
             ) from error
 
     def check(self) -> None:
-        """Raises InfrastructureError where the bucket does not answer or does not let us in."""
+        """Raises StoreAwayError where the bucket does not answer or does not let us in."""
         with self._told("list"):
             next(iter(self._obstore.list(self._store, prefix="check", chunk_size=1)), None)
 
@@ -112,7 +113,7 @@ class ObjectStore:
                 raise FileNotFoundError(f"no object {what}") from error
             # The text names hosts and buckets, which are none of a client's business.
             log.warning("object store failed", store=self._name, object=what, reason=_first_line(error))
-            raise InfrastructureError(self._remedy(error)) from error
+            raise StoreAwayError(self._remedy(error)) from error
 
     def _remedy(self, error: BaseException) -> str:
         errors = self._obstore.exceptions

@@ -7,7 +7,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from api.away import AwayError, StorageFullError, telling_full_disk
+from api.away import AwayError, StorageFullError, StoreAwayError, telling_full_disk
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
@@ -39,14 +39,20 @@ class Patience:
                 with telling_full_disk():
                     done = work()
             except (AwayError, PoolTimeoutError) as error:
-                full = isinstance(error, StorageFullError)
+                what = _missing(error)
                 if not was_away:
-                    log.warning("waiting", until="the disk has room" if full else "the database answers")
+                    log.warning("waiting", until=f"there is {what}", reason=str(error)[:200])
                 was_away = True
             else:
                 if was_away:
                     log.info("going on")
                 return done
-            waiting("waiting for room on the disk" if full else "waiting for the database")
+            waiting(f"waiting for {what}")
             self._sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _missing(error: Exception) -> str:
+    if isinstance(error, StorageFullError):
+        return "room on the disk"
+    return "the object store" if isinstance(error, StoreAwayError) else "the database"

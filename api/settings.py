@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AliasChoices, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PREFIX = "SURROGATE_"
@@ -74,11 +74,13 @@ class Settings(BaseSettings):
         job_poll_s: how often the queues are looked at, s.
         metrics_port: where a worker that `surrogate serve` did not start tells Prometheus its numbers; None: nowhere.
         metrics_host: address of that.
+        otlp_endpoint: collector of OpenTelemetry traces, http://collector:4318 for one, or OTEL_EXPORTER_OTLP_ENDPOINT;
+            None traces nothing.
         log_level: least severe level that is logged.
         log_format: one JSON object a line, or coloured text.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, populate_by_name=True)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -120,6 +122,9 @@ class Settings(BaseSettings):
     job_poll_s: PositiveFloat = 0.2
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     metrics_host: str = "127.0.0.1"
+    otlp_endpoint: str | None = Field(
+        default=None, validation_alias=AliasChoices(f"{_PREFIX}OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
 

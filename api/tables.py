@@ -8,6 +8,8 @@ from sqlalchemy import BigInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import JSON
 
+from api.tracing import current_traceparent
+
 UNFINISHED = ("queued", "meshing", "running")
 # Who owns what is made while no key is asked for: the service is open on loopback then.
 LOCAL_OWNER = "local"
@@ -33,6 +35,7 @@ class Row(Table):
     Attributes:
         owner: id of the API key that it belongs to.
         request_id: of the request that made it; the worker's log lines carry it.
+        traceparent: of the span of that request, where requests are traced.
         attempts: how often a job began to work on it.
         worker: the one that works on it, or ended it.
         run: names the job that finishes it; another one when it is started anew on purpose.
@@ -44,6 +47,7 @@ class Row(Table):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     owner: Mapped[str] = mapped_column(String(32), default=LOCAL_OWNER, index=True)
     request_id: Mapped[str | None] = mapped_column(String(64))
+    traceparent: Mapped[str | None] = mapped_column(String(55), default=current_traceparent)
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     status: Mapped[str] = mapped_column(String(16), default="queued", index=True)
     attempts: Mapped[int] = mapped_column(default=0)

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 import uuid
+from contextlib import AbstractContextManager
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,10 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import ServiceMetrics
 from api.settings import Settings
+from api.tracing import NoTracing, Span, Tracing
 
 # A client may send any word as its method, and each would be a time series of its own.
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _LOOK_EVERY_S = 0.25
+_PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger()
@@ -82,10 +85,11 @@ class BodyTooLarge(HTTPException):
 class RequestMonitor:
     """Gives each request an id, bounds its body, logs and counts it."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, metrics: ServiceMetrics) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, metrics: ServiceMetrics, tracing: Tracing) -> None:
         self._app = app
         self._settings = settings
         self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on."""
@@ -104,7 +108,11 @@ class RequestMonitor:
                 MutableHeaders(scope=message)["X-Request-ID"] = name
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=name), self._metrics.open_requests.track_inprogress():
+        with (
+            structlog.contextvars.bound_contextvars(request_id=name),
+            self._metrics.open_requests.track_inprogress(),
+            self._traced(scope, headers) as span,
+        ):
             try:
                 await self._app(scope, self._bounded(headers, receive), answer)
             finally:
@@ -112,6 +120,8 @@ class RequestMonitor:
                 # The route's pattern, not the path: ids would make a counter each.
                 route = getattr(scope.get("route"), "path", "unmatched")
                 method = scope["method"] if scope["method"] in _METHODS else "other"
+                span.name(f"{method} {route}")
+                span.note({"http.response.status_code": status, "http.route": route, "surrogate.request_id": name})
                 self._metrics.requests.labels(method, route, status).inc()
                 self._metrics.request_seconds.labels(method, route).observe(seconds)
                 log.info(
@@ -121,6 +131,11 @@ class RequestMonitor:
                     status=status,
                     milliseconds=round(seconds * 1000, 1),
                 )
+
+    def _traced(self, scope: Scope, headers: Headers) -> AbstractContextManager[Span]:
+        """What asks every few seconds whether the service is well is not worth a trace."""
+        tracing = NoTracing() if scope["path"] in _PROBES else self._tracing
+        return tracing.request(scope["method"], headers.get("traceparent"))
 
     def _bounded(self, headers: Headers, receive: Receive) -> Receive:
         announced, received = headers.get("content-length", ""), 0

@@ -34,6 +34,7 @@ from api.supervisor import REFUSED
 from api.sweeper import Sweeper
 from api.tables import WorkerRow
 from api.telemetry import configure_logs
+from api.tracing import Tracing, open_tracing
 from api.work import Work
 from surrogate import Fields, Problem, SurrogateError
 
@@ -57,6 +58,7 @@ class Worker:
     roll: Roll
     engine: DbosEngine
     sweeper: Sweeper
+    tracing: Tracing
     lock: IO[str]
 
     def stop(self, patience_s: float, hurry: threading.Event) -> int:
@@ -72,6 +74,7 @@ class Worker:
         self.records.release([self.name], planned=True)
         self.engine.recover([self.name])
         self.roll.leave(self.name, self.instance)
+        self.tracing.stop()
         self.lock.close()
         return left
 
@@ -98,7 +101,8 @@ def start_worker(settings: Settings) -> Worker:
     roll.join(row, settings.worker_silence_s)
     # What the last one of this name had in hand when it died; its engine's part is done when the engine starts.
     records.release([name], planned=False)
-    jobs = _engine(settings, records)
+    tracing = open_tracing(settings, "worker")
+    jobs = _engine(settings, records, tracing)
     jobs.start()
     roll.begin(name, instance, {"device": settings.device, "model": settings.model})
     sweeper = Sweeper(
@@ -107,10 +111,10 @@ def start_worker(settings: Settings) -> Worker:
     found = sweeper.resubmit()
     sweeper.start()
     log.info("worker started", worker=name, device=settings.device, jobs_found=found)
-    return Worker(name, instance, records, roll, jobs, sweeper, lock)
+    return Worker(name, instance, records, roll, jobs, sweeper, tracing, lock)
 
 
-def _engine(settings: Settings, records: Records) -> DbosEngine:
+def _engine(settings: Settings, records: Records, tracing: Tracing) -> DbosEngine:
     blobs = open_blobs(settings, "worker")
     downloads = Downloads(records, blobs, threading.BoundedSemaphore(settings.concurrent_renders))
 
@@ -132,7 +136,7 @@ def _engine(settings: Settings, records: Records) -> DbosEngine:
         observe=metrics.note_batch,
     )
     start_sampling(metrics, lambda: batcher.waiting)
-    guard = Guard(records, settings.worker_id, settings.job_attempts, Patience(), Quarantine(), metrics)
+    guard = Guard(records, settings.worker_id, settings.job_attempts, Patience(), Quarantine(), metrics, tracing)
     work = Work(settings, records, blobs, batcher, ByteBudget(settings.max_answer_bytes), downloads, guard, metrics)
     concurrency: dict[JobKind, int] = {"mesh": 2, "predict": settings.concurrent_predictions, "solve": 1}
     return DbosEngine(
