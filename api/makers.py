@@ -70,7 +70,7 @@ class Makers:
         self._turns = threading.BoundedSemaphore(settings.concurrent_renders)
         self._lock = threading.Lock()
         self._stopped = False
-        self._pool = self._open()
+        self._pool: ProcessPoolExecutor | None = None
 
     def file(self, work: "partial[Path]") -> Path:
         """Makes a file by a method of `Downloads`, when it is its turn."""
@@ -88,13 +88,11 @@ class Makers:
             InfrastructureError: it died again, or the service is stopping.
         """
         for _ in range(2):
-            pool = self._pool
+            pool = self._opened()
             try:
                 return pool.submit(work).result()
             except BrokenProcessPool:
-                if self._stopped:
-                    raise InfrastructureError("the service is stopping; try again in a moment") from None
-                self._replace(pool)
+                self._forget(pool)
         raise InfrastructureError(
             "the process that made this died, perhaps for want of memory; try again, with a coarser mesh or fewer "
             "histories and steps, or give the service more memory"
@@ -102,28 +100,36 @@ class Makers:
 
     def stop(self) -> None:
         """Takes no more work, and does not wait for what is being done."""
-        self._stopped = True
-        processes = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.kill()
+        with self._lock:
+            self._stopped, pool = True, self._pool
+        if pool is not None:
+            processes = list((pool._processes or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.kill()
 
-    def _open(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._settings.concurrent_renders + 1,
-            # A fork of a process with threads may inherit a lock that nobody will ever open.
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_begin,
-            initargs=(self._settings, os.getpid()),
-            max_tasks_per_child=_TASKS_A_PROCESS,
-        )
+    def _opened(self) -> ProcessPoolExecutor:
+        """The pool, whose processes start one by one as they are needed."""
+        with self._lock:
+            if self._stopped:
+                raise InfrastructureError("the service is stopping; try again in a moment")
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(
+                    self._settings.concurrent_renders + 1,
+                    # A fork of a process with threads may inherit a lock that nobody will ever open.
+                    mp_context=multiprocessing.get_context("spawn"),
+                    initializer=_begin,
+                    initargs=(self._settings, os.getpid()),
+                    max_tasks_per_child=_TASKS_A_PROCESS,
+                )
+            return self._pool
 
-    def _replace(self, broken: ProcessPoolExecutor) -> None:
+    def _forget(self, broken: ProcessPoolExecutor) -> None:
         with self._lock:
             if self._pool is broken:
                 log.error("a process that makes files died; others take its place")
                 broken.shutdown(wait=False, cancel_futures=True)
-                self._pool = self._open()
+                self._pool = None
 
 
 def extent(request: PredictionRequest, mesh: Path) -> Extent:

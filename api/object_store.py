@@ -60,6 +60,9 @@ class ObjectStore:
         self._name = url
         try:
             self._store = from_url(url, config=config, client_options=client, retry_config=retry)
+            # Who asks whether the service is well does not wait.
+            hurried: ClientConfig = {**client, "connect_timeout": "1s", "timeout": "2s"}
+            self._probe = from_url(url, config=config, client_options=hurried, retry_config={"max_retries": 0})
         except (obstore.exceptions.BaseError, ValueError) as error:
             raise InfrastructureError(
                 f"SURROGATE_BLOB_URL = {url!r} names no store ({_first_line(error)}); give s3://bucket/prefix, "
@@ -67,9 +70,9 @@ class ObjectStore:
             ) from error
 
     def check(self) -> None:
-        """Raises StoreAwayError where the bucket does not answer or does not let us in."""
+        """Raises StoreAwayError where the bucket does not answer at once, or does not let us in."""
         with self._told("list"):
-            next(iter(self._obstore.list(self._store, prefix="check", chunk_size=1)), None)
+            next(iter(self._obstore.list(self._probe, prefix="check", chunk_size=1)), None)
 
     def version(self, key: str) -> str | None:
         """Another name for every content of an object, None where there is none."""

@@ -43,7 +43,7 @@ class ObjectServer:
             self.process.kill()
             self.process.wait()
 
-    def keys(self) -> set[str]:
+    def all_keys(self) -> set[str]:
         """All keys of the bucket, as the server itself tells them."""
         listed = self._ask("GET", "/bucket?list-type=2&max-keys=1000")
         return {part.split("</Key>")[0] for part in listed.split("<Key>")[1:]}

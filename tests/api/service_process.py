@@ -12,6 +12,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.processes import children, command
+
 ROOT = Path(__file__).parents[2]
 PART = ROOT / "meshes" / "bracket.step"
 START_S = 180
@@ -57,13 +59,7 @@ class Server:
     def workers(self) -> list[int]:
         """Process ids of the workers that it started."""
         assert self.process is not None
-        found: list[int] = []
-        for threads in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
-            try:
-                found += map(int, threads.read_text().split())
-            except OSError:
-                continue
-        return found
+        return [each for each in children(self.process.pid) if b"api.worker" in command(each)]
 
     def kill_workers(self) -> None:
         """Kills them as a crash does."""

@@ -16,7 +16,7 @@ from api.metrics import ServiceMetrics
 from api.settings import Settings
 from surrogate import InfrastructureError, InputError
 from tests.api.service_process import Server, problem, upload, wait_for_end
-from tests.load.watch import children, command
+from tests.processes import children, command
 
 
 @pytest.fixture

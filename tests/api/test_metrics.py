@@ -1,8 +1,6 @@
 """What Prometheus is told: as the page on monitoring says, bounded in number, and kept when a worker dies."""
 
-import os
 import re
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -139,7 +137,7 @@ def test_a_dead_worker_takes_no_counts_with_it(tmp_path: Path) -> None:
             mesh = upload(client).json()["id"]
             before = scrape_when(client, lambda now: jobs(now) >= 1)
             assert total(before, "surrogate_jobs_total", kind="mesh", status="ready") == 1
-            os.kill(worker_of(server), signal.SIGKILL)
+            server.kill_workers()
             made = client.post("/v1/predictions", json=problem(mesh, fidelity="solved")).headers["Location"]
             assert wait_for_end(client, made, 180)["status"] == "done"
             after = scrape_when(client, lambda now: jobs(now) >= 2)
@@ -152,15 +150,3 @@ def test_a_dead_worker_takes_no_counts_with_it(tmp_path: Path) -> None:
     log = (tmp_path / "log.txt").read_text()
     assert '"a worker died and is started again"' in log and '"code": -9' in log
     assert log.count('"worker started"') == 2
-
-
-def worker_of(server: Server) -> int:
-    assert server.process is not None
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    others = [int(each) for each in children] or [
-        int(each)
-        for task in Path(f"/proc/{server.process.pid}/task").iterdir()
-        for each in (task / "children").read_text().split()
-    ]
-    (found,) = [each for each in others if b"api.worker" in Path(f"/proc/{each}/cmdline").read_bytes()]
-    return found

@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tests.processes import children, command
+
 HEALTH_EVERY_S = 0.5
 MEMORY_EVERY_S = 2.0
 
@@ -57,22 +59,6 @@ def memory(service: int) -> dict[str, int]:
     found = {"http": resident(service)}
     workers = [each for each in children(service) if b"api.worker" in command(each)]
     return found | {f"worker {number}": resident(each) for number, each in enumerate(sorted(workers))}
-
-
-def children(process: int) -> list[int]:
-    """Process ids."""
-    found = []
-    for task in Path(f"/proc/{process}/task").iterdir():
-        with suppress(OSError):
-            found += [int(each) for each in (task / "children").read_text().split()]
-    return found
-
-
-def command(process: int) -> bytes:
-    """How a process was called."""
-    with suppress(OSError):
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    return b""
 
 
 def resident(process: int) -> int:
