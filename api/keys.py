@@ -165,7 +165,7 @@ class Keys:
         time = now()
         if row.last_used_at is not None and time - row.last_used_at < _NOTE_USE_EVERY:
             return
-        with suppress(SQLAlchemyError), self._sessions.begin() as session:
+        with suppress(SQLAlchemyError, InfrastructureError), self._sessions.begin() as session:
             session.execute(update(KeyRow).where(KeyRow.id == row.id).values(last_used_at=time))
 
     def revoke(self, key_id: str) -> KeyRow:

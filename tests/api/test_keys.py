@@ -106,10 +106,12 @@ def test_a_mistaken_secret_is_not_repeated(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "sss" not in result.output
 
 
-def test_a_revoked_key_cannot_be_rotated(tmp_path: Path) -> None:
+def test_a_revoked_key_cannot_be_rotated(tmp_path: Path, database_url: str) -> None:
     """Or whoever lost the right to it could have it back."""
-    keys = open_keys(Settings(data_directory=tmp_path))
+    keys = open_keys(Settings(data_directory=tmp_path, database_url=database_url))
+    assert not keys.exist()
     issued = keys.create("one", ["run"], quotas=KeyQuotas(stored_bytes=7))
+    assert taken_apart(keys.rotate(issued.row.id).text) != taken_apart(issued.text)
     assert keys.revoke(issued.row.id).revoked_at == keys.revoke(issued.row.id).revoked_at
     with pytest.raises(InputError, match="revoked"):
         keys.rotate(issued.row.id)

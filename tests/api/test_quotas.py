@@ -125,13 +125,13 @@ def prediction(name: str, *, size: int = 0, status: str = "done") -> PredictionR
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Records:
-    return Records(open_database(f"sqlite:///{tmp_path / 'service.sqlite'}"))
+def records(database_url: str) -> Records:
+    return Records(open_database(database_url))
 
 
 @pytest.fixture
-def quotas(records: Records) -> Quotas:
-    return Quotas(open_database(str(records.sessions.kw["bind"].url)))
+def quotas(records: Records, database_url: str) -> Quotas:
+    return Quotas(open_database(database_url))
 
 
 def test_uploads_and_results_count_together(records: Records, quotas: Quotas) -> None:
