@@ -6,15 +6,17 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from api.keys import open_keys
 from api.settings import Settings
 from surrogate.cli import app as command_line
+from tests.api.postgres_server import PostgresServer
 from tests.api.service_process import Server, problem, upload, wait_for_end
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 # Of docker-compose.yml alone.
 OF_COMPOSE = {"SURROGATE_API_MEMORY", "SURROGATE_WORKER_MEMORY", "SURROGATE_VERSION"}
@@ -119,8 +121,55 @@ def test_a_restore_does_not_overwrite_a_service(tmp_path: Path) -> None:
     assert (tmp_path / "service.sqlite").read_text() == "mine"
 
 
-def run(commands: str, **environment: str) -> None:
+# Does what the page's commands for containers do here: in the database of the tests, in a folder in place of /data.
+DOCKER = """#!/bin/bash
+set -euo pipefail
+case "$*" in
+  "compose exec --no-TTY postgres "*) shift 4; exec "$@" ;;
+  "compose run --rm --no-deps --no-TTY --entrypoint tar api "*) shift 8; exec tar "${@//\\/data/$DATA}" ;;
+  "compose up "* | "compose --profile cpu up "*) ;;
+  *) echo "unknown: $*" >&2; exit 1 ;;
+esac
+"""
+
+
+def test_a_backup_of_postgres_is_restored_as_it_was(tmp_path: Path, postgres: PostgresServer) -> None:
+    """Over what came later, too: whoever restores wants what was there then."""
+    with psycopg.connect(postgres.url("postgres", "postgresql"), autocommit=True) as connection:
+        connection.execute("create role surrogate superuser login")
+        connection.execute("create database surrogate owner surrogate")
+    address = f"postgresql+psycopg://surrogate@127.0.0.1:{postgres.port}/surrogate"
+    keys = open_keys(Settings(data_directory=tmp_path, database_url=address))
+    kept = keys.create("kept", ["run"]).row.id
+    data, programs = tmp_path / "data", tmp_path / "programs"
+    for folder in (data / "blobs" / "incoming", programs):
+        folder.mkdir(parents=True)
+    (data / "blobs" / "a").write_text("a part")
+    (data / "blobs" / "incoming" / "half").write_text("half a part")
+    (programs / "docker").write_text(DOCKER)
+    (programs / "docker").chmod(0o755)
+    found = {"PATH": f"{programs}:{os.environ['PATH']}", "PGHOST": "127.0.0.1", "PGPORT": str(postgres.port)}
+    run(containers("Backup"), directory=tmp_path, DATA=str(data), **found)
+    keys.create("later", ["run"])
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    run(containers("Restore"), directory=tmp_path, DATA=str(restored), **found)
+    assert [row.id for row in keys.all()] == [kept]
+    assert (restored / "blobs" / "a").read_text() == "a part" and not (restored / "blobs" / "incoming").exists()
+
+
+def containers(title: str) -> str:
+    """The commands under a heading that are meant for containers."""
+    return "\n".join(re.findall(r"^```bash\n(.*?)^```", section(title), re.DOTALL | re.MULTILINE))
+
+
+def run(commands: str, directory: Path | None = None, **environment: str) -> None:
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands], env=environment, capture_output=True, text=True, timeout=120
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
