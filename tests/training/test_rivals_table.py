@@ -8,6 +8,7 @@ import pytest
 from surrogate.data.simulation_file import sample_name
 from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.error_norms import history_difference
+from surrogate.physics.reduced import plain_rounds
 from surrogate.training.baselines import local_anchor, reduced_histories, stored_truth
 from surrogate.training.notch_rules import NOTCH_RULES
 from surrogate.training.part_evaluation import METRICS, PLASTIC_SHARE
@@ -30,7 +31,7 @@ def test_two_states_are_measured_as_whole_histories_are(campaign: Path) -> None:
     truth = stored_truth(anchor, simulation(*PART))
     for name, answers in (
         ("local anchor", local_anchor(anchor, problem)),
-        ("reduced anchor + 1 enrichments", reduced_histories(anchor, problem)),
+        ("reduced anchor + 1 enrichments", reduced_histories(anchor, problem, plain_rounds(1))),
     ):
         rows = iter(found[name].errors)
         for mine, true in zip(answers, truth, strict=True):

@@ -12,6 +12,7 @@ from surrogate.model.anchor_state import active_points, anchor_states
 from surrogate.model.decoder import AnchorState
 from surrogate.model.encoder import POOLED_FEATURES, pooled_state, state_features
 from surrogate.model.graph import PartGraph
+from surrogate.physics.reduced import plain_rounds
 from surrogate.training import samples
 from surrogate.training.samples import (
     STATES_KEPT,
@@ -83,7 +84,7 @@ def test_short_histories_are_kept_whole() -> None:
 def test_the_stored_anchor_gives_what_solving_again_gives() -> None:
     """Half precision of the sample is the difference."""
     solved, ready = simulation(*PART), sample(*PART)
-    part = anchored(solved.problem)
+    part = anchored(solved.problem, plain_rounds(1))
     positions = torch.tensor([(h, k) for h in range(HISTORIES) for k in range(STATES_KEPT)])
     wanted = np.array([(h, int(ready.kept[h, k])) for h, k in positions.tolist()])
     expected = anchor_states(ready.graph, part.fields, part.path, wanted, part.elastic)
