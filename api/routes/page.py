@@ -13,7 +13,7 @@ from api.routes.caching import has_already
 
 router = APIRouter(include_in_schema=False)
 
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     "index.html": "text/html; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
     "app.css": "text/css; charset=utf-8",
@@ -39,8 +39,8 @@ def page(request: Request) -> Response:
 @router.api_route("/page/{name}", methods=["GET", "HEAD"])
 def asset(request: Request, name: str) -> Response:
     """A file that the page loads."""
-    if name not in _MEDIA_TYPES:
-        raise NotFoundError(f"the page has no file {name[:100]!r}; its files are {', '.join(_MEDIA_TYPES)}")
+    if name not in MEDIA_TYPES:
+        raise NotFoundError(f"the page has no file {name[:100]!r}; its files are {', '.join(MEDIA_TYPES)}")
     return _served(name, request)
 
 
@@ -56,7 +56,7 @@ def _served(name: str, request: Request) -> Response:
     found = _asset(name)
     if has_already(request, found.headers["ETag"]):
         return Response(status_code=304, headers=found.headers)
-    media_type = _MEDIA_TYPES[name]
+    media_type = MEDIA_TYPES[name]
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.packed, headers={**found.headers, "Content-Encoding": "gzip"}, media_type=media_type)
     return Response(found.content, headers=found.headers, media_type=media_type)

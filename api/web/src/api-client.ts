@@ -125,9 +125,14 @@ export function surface(id: string): Promise<TensorFile> {
 export function predict(meshId: string, name: string, fidelity: Fidelity, problem: ProblemSpec): Promise<PredictionView> {
   return json<PredictionView>("/v1/predictions", {
     method: "POST",
-    headers: { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() },
+    headers: { "Content-Type": "application/json", "Idempotency-Key": freshKey() },
     body: JSON.stringify({ ...problem, mesh: meshId, name, fidelity }),
   });
+}
+
+/** A key that no other request has; `randomUUID` is not there where the page came without TLS. */
+function freshKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16).padStart(8, "0")).join("");
 }
 
 export function prediction(id: string): Promise<PredictionView> {

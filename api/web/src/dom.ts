@@ -69,8 +69,13 @@ export function labelled(text: string, control: HTMLElement, hint = ""): HTMLEle
 }
 
 /** A select with options given as [value, text]. */
-export function select(options: [string, string][], chosen: string, change: (value: string) => void): HTMLSelectElement {
-  const made = el("select", { onchange: () => change(made.value) });
+export function select(
+  options: [string, string][],
+  chosen: string,
+  change: (value: string) => void,
+  id: string | null = null,
+): HTMLSelectElement {
+  const made: HTMLSelectElement = el("select", { id, onchange: () => change(made.value) });
   setOptions(made, options, chosen);
   return made;
 }

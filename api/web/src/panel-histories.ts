@@ -16,6 +16,7 @@ const MOST_ROWS = 60;
 export class HistoriesPanel {
   private chosen = 0;
   private drawn = "";
+  private drawnHistory: LoadHistorySpec | undefined;
   private readonly list = el("select", { size: 4, id: "history-list", "aria-label": "Load histories" });
   private readonly name: HTMLInputElement = el("input", { maxlength: 200, id: "history-name", oninput: () => this.rename() });
   private readonly nameField = labelled("Name", this.name);
@@ -24,6 +25,11 @@ export class HistoriesPanel {
   private readonly text = el("textarea", {
     rows: 6, id: "history-text", spellcheck: "false", placeholder: "history, load 1, load 2\nlanding, 0.5, 0\nlanding, 1.0, 0.3",
   });
+  private readonly adding = [
+    button("Ramp and unload", () => this.add(RAMP), { title: "Add a history that ramps all load cases up and down" }),
+    button("Empty", () => this.add([0]), { title: "Add a history to be typed in" }),
+  ];
+  private readonly editing = [button("Copy", () => this.copy()), button("Remove", () => this.remove())];
   private readonly notice = new Notice();
   private readonly hint = el("p", { class: "soft" });
 
@@ -32,15 +38,7 @@ export class HistoriesPanel {
       this.chosen = this.list.selectedIndex;
       this.draw(true);
     });
-    const buttons = el(
-      "div",
-      { class: "button-row" },
-      button("Ramp and unload", () => this.add(RAMP), { title: "Add a history that ramps all load cases up and down" }),
-      button("Empty", () => this.add([0]), { title: "Add a history to be typed in" }),
-      button("Copy", () => this.copy()),
-      button("Remove", () => this.remove()),
-    );
-    byId("histories-panel").append(this.hint, this.list, buttons, this.nameField, this.table, this.chart, this.pasteBox());
+    byId("histories-panel").append(this.hint, this.list, el("div", { class: "button-row" }, ...this.adding, ...this.editing), this.nameField, this.table, this.chart, this.pasteBox());
     bench.problem.watch(() => this.draw());
   }
 
@@ -96,7 +94,6 @@ export class HistoriesPanel {
 
   private add(factors: number[]): void {
     const { histories, cases } = this;
-    if (!cases.length) return;
     const name = freeName("history", histories.map((entry) => entry.name));
     histories.push({ name, factors: Object.fromEntries(cases.map((key) => [key, [...factors]])) });
     this.chosen = histories.length - 1;
@@ -135,12 +132,15 @@ export class HistoriesPanel {
       : histories.length ? "" : "None: every load case is ramped to 1 together.";
     this.hint.hidden = !this.hint.textContent;
     const { history } = this;
+    for (const each of this.adding) each.disabled = !cases.length;
+    for (const each of this.editing) each.disabled = !history;
     this.nameField.hidden = !history;
     if (history && this.name.value !== history.name) this.name.value = history.name;
     this.drawChart();
     const shape = JSON.stringify([this.chosen, cases, history ? stepCount(history) : 0]);
-    if (!force && shape === this.drawn) return;
+    if (!force && shape === this.drawn && history === this.drawnHistory) return;
     this.drawn = shape;
+    this.drawnHistory = history;
     fill(this.table, history && this.tableOf(history));
   }
 

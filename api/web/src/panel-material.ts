@@ -20,13 +20,12 @@ export class MaterialPanel {
     ultimate_strength_pa: 480e6,
     hardening: { linear_modulus_pa: 700e6 },
   };
-  private readonly choice = select([], "", (value) => this.choose(value));
+  private readonly choice = select([], "", (value) => this.choose(value), "material");
   private readonly facts = el("dl", { class: "facts" });
   private readonly fields = el("div", { class: "field-grid", hidden: true });
   private readonly notice = new Notice();
 
   constructor(private readonly bench: Workbench) {
-    this.choice.id = "material";
     byId("material-panel").append(labelled("Material", this.choice), this.notice.element, this.facts, this.fields);
     bench.problem.watch(() => this.draw());
     void this.load();

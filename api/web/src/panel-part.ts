@@ -19,7 +19,7 @@ export class PartPanel {
   private readonly input: HTMLInputElement = el("input", {
     type: "file", id: "part-file", accept: ACCEPT, class: "hidden-text", onchange: () => this.take(this.input.files?.[0]),
   });
-  private readonly unit = select(UNITS, "", () => this.draw());
+  private readonly unit = select(UNITS, "", () => this.draw(), "length-unit");
   private readonly size: HTMLInputElement = el("input", {
     type: "number", min: 0, step: "any", placeholder: "automatic", id: "element-size", oninput: () => this.draw(),
   });
@@ -30,7 +30,6 @@ export class PartPanel {
   private readonly notice = new Notice();
 
   constructor(private readonly bench: Workbench) {
-    this.unit.id = "length-unit";
     const drop = el(
       "label",
       { class: "drop", for: "part-file", id: "drop" },

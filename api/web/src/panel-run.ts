@@ -31,8 +31,8 @@ export class RunPanel {
     private readonly bench: Workbench,
     private readonly done: (view: PredictionView, spec: ProblemSpec) => Promise<void>,
   ) {
-    const choice = select(FIDELITIES, this.fidelity, (value) => (this.fidelity = value as Fidelity));
-    choice.id = "fidelity";
+    const choose = (value: string): Fidelity => (this.fidelity = value as Fidelity);
+    const choice = select(FIDELITIES, this.fidelity, choose, "fidelity");
     byId("run-panel").append(
       labelled("Method", choice),
       this.todo,

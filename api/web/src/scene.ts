@@ -25,6 +25,7 @@ ColorManagement.enabled = false;
 const CLICK_PIXELS = 5;
 const TURN = Math.PI / 24;
 const MOST_PIXEL_RATIO = 2;
+const LONGEST_FRAME_MS = 2000;
 
 export interface PointerListener {
   /** The pointer lies at a ray, or left. */
@@ -45,8 +46,9 @@ export class SceneView {
   readonly inSoftware: boolean;
   /** Called when the camera moves. */
   onMoved: () => void = () => undefined;
-  /** Frames drawn so far. */
-  frames = 0;
+  /** From one frame to the next while something moves. */
+  frameMs = 16;
+  private drawnAt = 0;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -85,10 +87,12 @@ export class SceneView {
   draw(): void {
     if (this.wanted) return;
     this.wanted = true;
-    requestAnimationFrame(() => {
+    requestAnimationFrame((now) => {
       this.wanted = false;
+      // What is longer was a pause.
+      if (now - this.drawnAt < LONGEST_FRAME_MS) this.frameMs += 0.3 * (now - this.drawnAt - this.frameMs);
+      this.drawnAt = now;
       this.renderer.render(this.scene, this.camera);
-      this.frames += 1;
       for (const listener of this.afterDraw) listener();
     });
   }

@@ -117,8 +117,7 @@ function sourceChoice(results: ResultModel): HTMLElement {
 }
 
 function fieldChoice(results: ResultModel): HTMLElement {
-  const made = select([], "", (value) => void results.chooseField(value as FieldName));
-  made.id = "field";
+  const made = select([], "", (value) => void results.chooseField(value as FieldName), "field");
   const draw = (): void => {
     const predicted = results.answer.value?.summary.method !== "solved";
     const names = (Object.keys(FIELDS) as FieldName[]).filter((name) => name !== "interval" || predicted);
@@ -130,10 +129,8 @@ function fieldChoice(results: ResultModel): HTMLElement {
 }
 
 function rangeChoice(results: ResultModel): HTMLElement {
-  const made = select([["all", "whole history"], ["step", "this step"]], "all", (value) => {
-    results.wholeRange.set(value === "all");
-  });
-  made.id = "range";
+  const choose = (value: string): void => results.wholeRange.set(value === "all");
+  const made = select([["all", "whole history"], ["step", "this step"]], "all", choose, "range");
   return pair("Range", made);
 }
 

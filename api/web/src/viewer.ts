@@ -11,7 +11,7 @@ import { pick, type CutPlane, type Hit, type Ray } from "./picking";
 import type { ResultModel } from "./result-model";
 import { SceneView, styleColour } from "./scene";
 import { SectionCap } from "./section-cap";
-import { calmly, Signal } from "./signal";
+import { Signal } from "./signal";
 import { Symbols, type Tag } from "./symbols";
 import { Tags } from "./tags";
 import type { Part, Workbench } from "./workbench";
@@ -131,15 +131,16 @@ export class Viewer {
     this.view.draw();
   }
 
-  private readonly rest = calmly(() => {
-    if (!this.mesh) return;
-    this.mesh.moving = false;
-    this.view.draw();
-  }, REST_MS);
+  private resting = 0;
 
+  /** Something moves; it has come to rest when a few frames long nothing has. */
   private move(): void {
     if (this.mesh) this.mesh.moving = true;
-    this.rest();
+    window.clearTimeout(this.resting);
+    this.resting = window.setTimeout(() => {
+      if (this.mesh) this.mesh.moving = false;
+      this.view.draw();
+    }, Math.max(REST_MS, 3 * this.view.frameMs));
   }
 
   private drawTints(): void {
