@@ -21,7 +21,7 @@ SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libx
 # Of the tests alone: chromium opens the page, docker-compose reads docker-compose.yml, postgresql is started by tests.
 TEST_PACKAGES := chromium docker-compose postgresql
 
-.PHONY: help demo test test-fast fuzz load lint audit format verification readme-figures family-sheet solver-benchmark front \
+.PHONY: help demo test test-fast fuzz load chaos lint audit format verification readme-figures family-sheet solver-benchmark front \
     dataset-card results ablations notebooks parts web wheel clean distclean python system-packages
 
 help: ## list the targets
@@ -53,6 +53,10 @@ format: $(INSTALLED) ## format the code and sort the imports
 
 load: $(INSTALLED) ## put USERS=50 users on a service of its own for MINUTES=10; prints latencies, errors, memory, health
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.load --users $(or $(USERS),50) --minutes $(or $(MINUTES),10)
+
+chaos: $(INSTALLED) ## kill the service and its workers at random during JOBS=500 with KILLS=20 on DATABASE=sqlite|postgres, look what is lost
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.api.chaos --database $(or $(DATABASE),sqlite) --jobs $(or $(JOBS),500) \
+	    --kills $(or $(KILLS),20) --workers $(or $(WORKERS),1) --seed $(or $(SEED),1)
 
 verification: $(INSTALLED) ## hold the reference solver to its laws and benchmarks, write docs/verification.md
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python docs/verification.py

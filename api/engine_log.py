@@ -1,13 +1,19 @@
-"""What the job engine says while its database is away: it looks several times a second, and would say so each time."""
+"""What the job engine says goes the way of our own logs, and seldom: while its database is away it looks several times
+a second, and would say so each time."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
 
+import structlog
+
 _EVERY_S = 30.0
 # What differs from one time to the next comes later: addresses, ids, seconds.
 _SAME = 60
+_LONGEST = 500
+
+log = structlog.get_logger()
 
 
 class Seldom(logging.Filter):
@@ -35,8 +41,18 @@ class Seldom(logging.Filter):
         return not lately
 
 
-def quieten_engine() -> None:
-    """Once for a process."""
+class _Ours(logging.Handler):
+    """Hands on to our logs what others say."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line of ours for each of theirs."""
+        log.log(record.levelno, "job engine", text=" ".join(record.getMessage().split())[:_LONGEST])
+
+
+def take_over_log() -> None:
+    """Once the engine has set up its logger."""
     logger = logging.getLogger("dbos")
+    logger.handlers[:] = [_Ours()]
+    logger.propagate = False
     if not any(isinstance(known, Seldom) for known in logger.filters):
         logger.addFilter(Seldom())

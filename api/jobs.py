@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from api.database import open_engine
-from api.engine_log import quieten_engine
+from api.engine_log import take_over_log
 from api.postgres_connection import postgres_arguments
 
 JobKind = Literal["mesh", "predict", "solve"]
@@ -192,7 +192,7 @@ class DbosEngine:
         else:
             config["db_engine_kwargs"] = {"connect_args": postgres_arguments()}
         self._dbos = DBOS(config=config)
-        quieten_engine()
+        take_over_log()
         DBOS.launch()
         for kind, count in self._concurrency.items():
             DBOS.register_queue(

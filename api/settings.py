@@ -50,8 +50,8 @@ class Settings(BaseSettings):
             serves one.
         worker_nice: by how much the processes that `surrogate serve` starts give way to it where processors are few.
         supervised: set for the workers that `surrogate serve` starts: they count in files that it reads.
-        instance: set for the processes of workers, which end with what started them: tells one from the next of its
-            name.
+        instance: set for the processes of workers: tells one from the next of its name.
+        supervisor: set for them too: the process that started them, with which they end.
         worker_silence_s: a worker on another machine that was not heard of for so long is dead, and others take its
             jobs over, s.
         drain_s: how long running jobs may take to finish when the service is told to end, s; longer ones go on at the
@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     worker_nice: int = Field(default=5, ge=0, le=19)
     supervised: bool = False
     instance: str | None = Field(default=None, max_length=32)
+    supervisor: PositiveInt | None = None
     worker_silence_s: PositiveFloat = 15.0
     drain_s: float = Field(default=10.0, ge=0)
     device: str = "auto"

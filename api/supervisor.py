@@ -120,7 +120,12 @@ class Supervisor:
     def _run_once(self, worker: Charge) -> int | None:
         """The exit code of one process of a worker, None where it could not be started."""
         instance = uuid.uuid4().hex
-        own = {"worker_id": worker.name, "instance": instance, "supervised": worker.supervised}
+        own = {
+            "worker_id": worker.name,
+            "instance": instance,
+            "supervisor": os.getpid(),
+            "supervised": worker.supervised,
+        }
         environment = self._settings.environment(own) | dict(worker.environment)
         try:
             # A session of its own: what the terminal's Ctrl-C interrupts is the supervisor alone.

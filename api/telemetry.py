@@ -47,7 +47,8 @@ def configure_logs(settings: Settings) -> None:
             *rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line in one piece: the workers write to the same place.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
 
 

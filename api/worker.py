@@ -39,7 +39,7 @@ from api.work import Work
 from surrogate import Fields, Problem, SurrogateError
 
 # A worker of the same name that was told to end, or whose supervisor died, is given so long to be gone.
-_PREDECESSOR_S = 10.0
+_PREDECESSOR_S = 30.0
 # Tidying up needs the database, which may be away.
 _TIDYING_S = 5.0
 # Of those that could make room, the kernel is to choose a worker: its jobs run again.
@@ -162,7 +162,6 @@ def main(settings: Settings) -> None:
         os.nice(settings.worker_nice)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
-    parent = os.getppid()
     try:
         worker = start_worker(settings)
     except SurrogateError as error:
@@ -170,7 +169,8 @@ def main(settings: Settings) -> None:
         sys.exit(REFUSED if isinstance(error, RefusedError) else 1)
     patience_s = settings.drain_s
     while not stopping.wait(0.5):
-        if settings.instance is not None and os.getppid() != parent:
+        # Also one that died before this process came so far.
+        if settings.supervisor is not None and os.getppid() != settings.supervisor:
             log.warning("the supervisor of this worker is gone", worker=worker.name)
             # The next one waits for the name.
             patience_s = 0.0

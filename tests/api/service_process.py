@@ -34,21 +34,26 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        log = (self.directory / "log.txt").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "api"], cwd=self.directory, env=self.environment, stdout=log, stderr=log
-        )
+        """Starts it and waits until it takes requests and jobs."""
+        process = self.spawn()
         deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and self.process.poll() is None:
+        while time.monotonic() < deadline and process.poll() is None:
             try:
                 if httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        if self.process.poll() is None:
-            self.end(signal.SIGKILL)
+        self.kill()
         raise RuntimeError(f"the server did not start:\n{self.log()}")
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Starts it and waits for nothing."""
+        with (self.directory / "log.txt").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "api"], cwd=self.directory, env=self.environment, stdout=log, stderr=log
+            )
+        return self.process
 
     def end(self, number: signal.Signals = signal.SIGTERM, patience_s: float = 30) -> int:
         """Sends a signal and returns the exit code."""
@@ -77,6 +82,45 @@ class Server:
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=60)
+
+
+class WorkerAlone:
+    """One `surrogate worker`, as it runs on a machine of its own.
+
+    Args:
+        name: of the worker.
+        directory: where it runs; `data_directory` of the settings may lie elsewhere.
+        settings: of the worker.
+    """
+
+    def __init__(self, name: str, directory: Path, **settings: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._log = directory / f"{name}.txt"
+        environment = {**os.environ, **{f"SURROGATE_{key.upper()}": value for key, value in settings.items()}}
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "surrogate.cli", "worker", "--name", name],
+                cwd=directory,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def end(self, number: signal.Signals = signal.SIGTERM, patience_s: float = 60) -> int:
+        """Sends a signal and returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(patience_s)
+
+    def kill(self) -> None:
+        """All of it, as when the machine is switched off."""
+        if self.process.poll() is None:
+            workers = children(self.process.pid)
+            self.end(signal.SIGKILL)
+            for number in workers:
+                os.kill(number, signal.SIGKILL)
+
+    def log(self) -> str:
+        return self._log.read_text()[-4000:]
 
 
 def upload(client: httpx.Client, *, element_size_m: float = 0.012) -> httpx.Response:
