@@ -22,7 +22,7 @@ SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libx
 TEST_PACKAGES := chromium docker-compose postgresql
 
 .PHONY: help demo test test-fast fuzz load chaos lint audit format verification readme-figures family-sheet solver-benchmark front \
-    dataset-card results ablations notebooks parts web wheel clean distclean python system-packages
+    dataset-card results ablations api-examples notebooks parts web wheel clean distclean python system-packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ ablations: $(INSTALLED) ## put JEPA on trial by small runs on the campaign in DA
 
 results: $(INSTALLED) ## write docs/results.md from what was measured (docs/results.py names the commands)
 	$(BIN)/python docs/results.py
+
+api-examples: $(INSTALLED) ## record the answers that the OpenAPI document shows
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python docs/api_examples.py
 
 notebooks: $(INSTALLED) ## run the notebooks and store their outputs
 	$(BIN)/python notebooks/run_notebooks.py

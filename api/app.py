@@ -16,7 +16,6 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.openapi.utils import get_openapi
 
 from api import errors
 from api.backlog import Backlog
@@ -30,11 +29,11 @@ from api.keys import Keys
 from api.locking import check_layout, clear_scratch, hold
 from api.makers import Makers
 from api.metrics import ServiceMetrics, clear_worker_files
+from api.openapi import Document, document_of, operation_id
 from api.quotas import Quotas
 from api.records import Records
 from api.roll import Roll
 from api.routes import catalogue, health, meshes, page, predictions, results
-from api.schemas import ProblemDetails
 from api.security import Doorkeeper, declare, refuse_if_exposed
 from api.settings import Settings
 from api.supervisor import DATABASE_PATIENCE_S, Supervisor, workers_of
@@ -81,6 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     errors.install(app)
     # The last one added is the first that a request meets.
@@ -139,10 +139,14 @@ def serve(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Lets the second signal end the workers' patience too."""
+    """Ends the streams of events at the first signal, and the workers' patience at the second."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called for SIGTERM and SIGINT."""
+        context = getattr(self.config.app.state, "context", None) if isinstance(self.config.app, FastAPI) else None
+        if isinstance(context, Context):
+            # Who listens would keep the service waiting until its patience ends.
+            context.changes.close()
         if self.should_exit:
             self.force_exit = True
             app = self.config.app
@@ -183,12 +187,10 @@ def _stop(context: Context, supervisor: Supervisor, lock: IO[str]) -> None:
     log.info("service stopped")
 
 
-def _openapi(app: FastAPI) -> dict[str, object]:
-    """The OpenAPI document, with the schema that all error responses refer to."""
+def _openapi(app: FastAPI) -> Document:
+    """The OpenAPI document, made once."""
     if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
+        document = document_of(app)
         declare(document)
         app.openapi_schema = document
     return app.openapi_schema

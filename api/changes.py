@@ -55,6 +55,7 @@ class Changes:
         self._watched: dict[str, _Watched] = {}
         self._owners: Counter[str] = Counter()
         self._looking: asyncio.Task[None] | None = None
+        self._closed = False
         # A slow database must not take threads from requests.
         self._thread = CapacityLimiter(1)
 
@@ -71,6 +72,12 @@ class Changes:
                 retry_after_s=10,
             )
 
+    def close(self) -> None:
+        """Ends all streams, for the service is about to end; listeners come back with what they have seen."""
+        self._closed = True
+        for watched in self._watched.values():
+            watched.changed.set()
+
     async def events(self, row: Row, owner: str, seen: int) -> AsyncIterator[bytes]:
         """The events of a row: `progress` for each state that is newer than a revision, `end` for the last one.
 
@@ -81,7 +88,7 @@ class Changes:
         """
         yield format_sse_event(retry=RETRY_MS)
         with self._listening(row, owner) as watched:
-            while (state := watched.state) is not None:
+            while (state := watched.state) is not None and not self._closed:
                 changed = watched.changed
                 if state.status not in UNFINISHED:
                     yield _event("end", state)

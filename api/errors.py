@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from api.away import DatabaseAwayError, is_full, storage_full
+from api.away import DatabaseAwayError, StorageFullError, is_full, storage_full
 from api.schemas import ProblemDetails
 from surrogate import (
     CheckpointError,
@@ -94,6 +94,7 @@ _STATUS: Mapping[type[SurrogateError], HTTPStatus] = {
     InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     SolveError: HTTPStatus.UNPROCESSABLE_ENTITY,
     CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     InfrastructureError: HTTPStatus.SERVICE_UNAVAILABLE,
     SurrogateError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -26,8 +26,8 @@ WATCHED: dict[int | str, dict[str, object]] = {
         "description": "The events, until the last one",
         "content": {
             EVENT_STREAM: {
-                # What each event is, in the words of OpenAPI 3.2.
-                "itemSchema": {
+                # Of each event: OpenAPI 3.1 has no word for a stream of them.
+                "schema": {
                     "type": "object",
                     "required": ["event", "data", "id"],
                     "properties": {

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO
 
-from anyio import to_thread
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
@@ -18,7 +17,7 @@ from api.context import Context, ContextOf
 from api.errors import ConflictError, DescribedError, declared
 from api.makers import face_list
 from api.naming import job_of, mesh_key, upload_key
-from api.routes.caching import has_already, tag_of, unchanged, whole
+from api.routes.caching import file_responses, has_already, made, tag_of, unchanged, whole
 from api.routes.events import WATCHED, LastEventId, event_stream
 from api.routes.paging import After, Limit, page_of
 from api.routes.waiting import Prefer, finished, preferred_wait_s
@@ -65,7 +64,7 @@ class Upload:
     responses={
         200: {"model": MeshView, "description": "The same part was uploaded before"},
         202: {"model": MeshView, "description": "Still being meshed; poll the Location"},
-        **declared(400, 413, 415, 422, 503),
+        **declared(400, 413, 415, 422, 503, 507),
     },
 )
 async def upload(
@@ -85,7 +84,7 @@ async def upload(
     name = _file_name(file.filename or "part")
     unit = (length_unit or "").strip() or None
     row, created = await run_in_threadpool(_take_in, context, caller, file.file, name, unit, element_size_m)
-    wait_s = preferred_wait_s(prefer, context.settings.max_wait_s)
+    wait_s = preferred_wait_s(prefer, context.settings.max_wait_s, response)
     patience_s = context.settings.mesh_wait_s if wait_s is None else wait_s
     row = await finished(lambda: context.records.mesh(row.id), patience_s)
     if row.status == "failed":
@@ -114,9 +113,11 @@ def list_all(
 
 
 @router.get("/{mesh_id}", responses=declared(404, 503), summary="A part")
-async def read(context: ContextOf, caller: CallerOf, mesh_id: str, prefer: Prefer = None) -> MeshView:
+async def read(
+    context: ContextOf, caller: CallerOf, mesh_id: str, response: Response, prefer: Prefer = None
+) -> MeshView:
     """Status and sizes; `error` tells why a part could not be meshed."""
-    wait_s = preferred_wait_s(prefer, context.settings.max_wait_s) or 0
+    wait_s = preferred_wait_s(prefer, context.settings.max_wait_s, response) or 0
     return view(await finished(lambda: context.records.mesh(mesh_id, caller.owner), wait_s))
 
 
@@ -137,7 +138,9 @@ async def events(context: ContextOf, caller: CallerOf, mesh_id: str, last_event_
 
 
 @router.get(
-    "/{mesh_id}/faces", responses=declared(404, 409, 422, 503), summary="The faces that loads and supports can select"
+    "/{mesh_id}/faces",
+    responses=declared(404, 409, 413, 415, 422, 503),
+    summary="The faces that loads and supports can select",
 )
 def faces(context: ContextOf, caller: CallerOf, mesh_id: str) -> FaceList:
     """Every face with what was fitted to it: the values that selectors compare with."""
@@ -149,7 +152,10 @@ def faces(context: ContextOf, caller: CallerOf, mesh_id: str) -> FaceList:
 @router.get(
     "/{mesh_id}/surface",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 409, 422, 503)},
+    responses={
+        **file_responses("application/octet-stream", "The arrays"),
+        **declared(404, 409, 413, 415, 422, 503),
+    },
     summary="The surface, for drawing",
 )
 async def surface(context: ContextOf, caller: CallerOf, request: Request, mesh_id: str) -> Response:
@@ -164,14 +170,14 @@ async def surface(context: ContextOf, caller: CallerOf, request: Request, mesh_i
     tag = tag_of(row.id, row.run, "surface")
     if has_already(request, tag):
         return unchanged(tag, "ask")
-    path = await to_thread.run_sync(context.downloads.surface, row, limiter=context.download_threads)
+    path = await made(context, lambda: context.downloads.surface(row))
     return whole(path, tag, "ask", "application/octet-stream")
 
 
 @router.get(
     "/{mesh_id}/content",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 503)},
+    responses={**file_responses("application/octet-stream", "The file"), **declared(404, 503)},
     summary="The file as it was uploaded",
 )
 async def content(context: ContextOf, caller: CallerOf, request: Request, mesh_id: str) -> Response:
@@ -181,7 +187,7 @@ async def content(context: ContextOf, caller: CallerOf, request: Request, mesh_i
     tag = tag_of(row.id, "content")
     if has_already(request, tag):
         return unchanged(tag, "forever")
-    path = await to_thread.run_sync(context.blobs.path, upload_key(row), limiter=context.download_threads)
+    path = await made(context, lambda: context.blobs.path(upload_key(row)))
     # Always as a download: a part may hold markup that a browser would run.
     return whole(path, tag, "forever", "application/octet-stream", row.name)
 

@@ -30,7 +30,11 @@ router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=200, description="the same key and body again answer with the first prediction"),
+    Header(
+        min_length=1,
+        max_length=200,
+        description="the same key and body again answer with the first prediction; another body under the key is 422",
+    ),
 ]
 
 
@@ -41,7 +45,7 @@ IdempotencyKey = Annotated[
     responses={
         200: {"model": PredictionView, "description": "Finished earlier under the same Idempotency-Key"},
         201: {"model": PredictionView, "description": "Finished within the preferred wait"},
-        **declared(400, 404, 409, 413, 422, 503),
+        **declared(400, 404, 409, 413, 415, 422, 503, 507),
     },
 )
 async def create(
@@ -121,7 +125,7 @@ def cancel(context: ContextOf, caller: CallerOf, prediction_id: str) -> Predicti
     responses={
         200: {"model": PredictionView, "description": "Verified earlier"},
         201: {"model": PredictionView, "description": "Verified within the preferred wait"},
-        **declared(404, 409, 422, 503),
+        **declared(404, 409, 413, 422, 503, 507),
     },
     summary="Verify a prediction by FEM",
 )
@@ -198,10 +202,9 @@ async def _answered(
     context: Context, row: PredictionRow, response: Response, prefer: str | None, location: str | None, done_status: int
 ) -> PredictionView:
     """The prediction after the preferred wait, with the headers that tell the client how to go on."""
-    wait_s = preferred_wait_s(prefer, context.settings.max_wait_s)
+    wait_s = preferred_wait_s(prefer, context.settings.max_wait_s, response)
     if wait_s is not None:
         row = await finished(lambda: context.records.prediction(row.id), wait_s)
-        response.headers["Preference-Applied"] = f"wait={wait_s:g}"
     if location is not None:
         response.headers["Location"] = location
     if row.status in UNFINISHED:

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
 from api.context import Context, ContextOf
 from api.errors import ConflictError, declared
-from api.routes.caching import has_already, tag_of, unchanged, whole
+from api.routes.caching import file_responses, has_already, made, tag_of, unchanged, whole
 from api.schemas import PictureField
 from api.security import Caller, CallerOf
 from api.tables import PredictionRow
@@ -33,7 +32,7 @@ def summary(context: ContextOf, caller: CallerOf, prediction_id: str) -> Summary
 @router.get(
     "/{prediction_id}/fields",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 409, 422, 503)},
+    responses={**file_responses("application/octet-stream", "The arrays"), **declared(404, 409, 422, 503)},
     summary="The fields on the surface",
 )
 async def surface_fields(
@@ -60,7 +59,7 @@ async def surface_fields(
 @router.get(
     "/{prediction_id}/result.vtu",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, **declared(404, 409, 422, 503)},
+    responses={**file_responses("application/octet-stream", "The VTU file"), **declared(404, 409, 422, 503)},
     summary="One step for ParaView",
 )
 async def result(
@@ -82,7 +81,7 @@ async def result(
 @router.get(
     "/{prediction_id}/series.zip",
     response_class=FileResponse,
-    responses={200: {"content": {"application/zip": {}}}, **declared(404, 409, 503)},
+    responses={**file_responses("application/zip", "The archive"), **declared(404, 409, 503)},
     summary="All stored steps for ParaView",
 )
 async def series(context: ContextOf, caller: CallerOf, request: Request, prediction_id: str) -> Response:
@@ -93,7 +92,7 @@ async def series(context: ContextOf, caller: CallerOf, request: Request, predict
 @router.get(
     "/{prediction_id}/render.png",
     response_class=FileResponse,
-    responses={200: {"content": {"image/png": {}}}, **declared(404, 409, 422, 503)},
+    responses={**file_responses("image/png", "The picture"), **declared(404, 409, 422, 503)},
     summary="A picture",
 )
 async def render(
@@ -101,7 +100,7 @@ async def render(
     caller: CallerOf,
     request: Request,
     prediction_id: str,
-    field: PictureField = "von_mises",
+    field: Annotated[PictureField, Query(description="what is shown; setup: supports and loads")] = "von_mises",
     history: History = None,
     step: Step = None,
 ) -> Response:
@@ -116,13 +115,13 @@ async def render(
 @router.get(
     "/{prediction_id}/report",
     response_class=FileResponse,
-    responses={200: {"content": {"text/html": {}}}, **declared(404, 409, 503)},
+    responses={**file_responses("text/html", "The report"), **declared(404, 409, 503)},
     summary="The report",
 )
 async def report(context: ContextOf, caller: CallerOf, request: Request, prediction_id: str) -> Response:
     """One HTML file with the pictures in it; with the differences once the prediction is verified."""
     row = await run_in_threadpool(_done, context, prediction_id, caller)
-    path = await to_thread.run_sync(context.downloads.report, row, limiter=context.download_threads)
+    path = await made(context, lambda: context.downloads.report(row))
     # Another file once the prediction is verified; its name says which.
     tag = tag_of(row.id, row.run, path.name)
     return unchanged(tag, "ask") if has_already(request, tag) else whole(path, tag, "ask", "text/html")
@@ -149,5 +148,5 @@ async def _file(
     tag = tag_of(row.id, row.run, request.url.path, request.url.query)
     if has_already(request, tag):
         return unchanged(tag, "forever")
-    path = await to_thread.run_sync(make, row, limiter=context.download_threads)
+    path = await made(context, lambda: make(row))
     return whole(path, tag, "forever", media_type, f"{row.name}{suffix}" if suffix else None)

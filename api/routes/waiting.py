@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import Header
+from fastapi import Header, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.tables import UNFINISHED, Row
@@ -35,7 +35,11 @@ async def finished(read: Callable[[], RowT], seconds: float) -> RowT:
         pause = min(pause * 1.3, _LONGEST_PAUSE_S)
 
 
-def preferred_wait_s(prefer: str | None, most_s: float) -> float | None:
-    """Seconds of `Prefer: wait=5` (RFC 7240) up to a limit, None where there is none."""
+def preferred_wait_s(prefer: str | None, most_s: float, response: Response) -> float | None:
+    """Seconds of `Prefer: wait=5` (RFC 7240) up to a limit, told in the response; None where there is none."""
     found = _WAIT.search(prefer or "")
-    return min(float(found[1]), most_s) if found else None
+    if found is None:
+        return None
+    wait_s = min(float(found[1]), most_s)
+    response.headers["Preference-Applied"] = f"wait={wait_s:g}"
+    return wait_s

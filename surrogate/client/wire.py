@@ -25,6 +25,8 @@ UNFINISHED: tuple[MeshStatus | PredictionStatus, ...] = ("queued", "meshing", "r
 STAGES: Mapping[str, str] = {
     "reading the mesh": "the worker has taken the job up",
     "waiting for memory": "other answers take what memory there is",
+    "waiting for the database": "the database is away; work goes on when it is back",
+    "waiting for room on the disk": "the disk is full; work goes on when there is room",
     "anchor": "the elastic answer of every load case, and the reduced anchor",
     "encode": "the part becomes tokens",
     "rollout": "all histories advance in latent space",

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from tests.api.service_process import ROOT, Server
 
@@ -27,3 +28,6 @@ def test_the_documented_commands_work(server: Server, tmp_path: Path) -> None:
     assert "<html" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "result.vtu").read_bytes() != (tmp_path / "first-step.vtu").read_bytes()
     assert '"difference":{' in done.stdout
+    assert "event: end" in done.stdout
+    points = load_file(tmp_path / "surface.safetensors")["points"]
+    assert load_file(tmp_path / "fields.safetensors")["displacement"].shape == (6, *points.shape)

@@ -3,6 +3,7 @@
 import pytest
 
 import surrogate
+from api.away import DatabaseAwayError, StorageFullError
 from api.errors import ConflictError, NotFoundError, describe
 from surrogate import SurrogateError
 
@@ -24,6 +25,8 @@ def tree(top: type[SurrogateError]) -> list[type[SurrogateError]]:
         (surrogate.InfrastructureError, 503),
         (NotFoundError, 404),
         (ConflictError, 409),
+        (StorageFullError, 507),
+        (DatabaseAwayError, 503),
     ],
 )
 def test_the_error_tree_has_statuses(error: type[SurrogateError], status: int) -> None:

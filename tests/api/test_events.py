@@ -139,9 +139,9 @@ def test_changes_are_heard_from_the_seen_one_on(records: Records) -> None:
         waiting = asyncio.create_task(next_event(stream))
         await asyncio.sleep(0.5)
         assert not waiting.done(), "the state that was seen is not told again"
-        records.begin(held)
+        records.begin(held, "worker")
         assert '"status":"running"' in await waiting
-        records.report("p", "anchor", 0.5)
+        records.report(held, "anchor", 0.5)
         text = await next_event(stream)
         assert '"stage":"anchor"' in text and f"id: {held.revision + 2}" in text
         records.finish(held, "done")
@@ -214,6 +214,22 @@ def test_one_owner_may_not_take_all_places(records: Records) -> None:
     asyncio.run(run())
 
 
+def test_a_service_that_ends_ends_its_streams(records: Records) -> None:
+    """At once, and without an `end`: the job goes on, and the listener comes back."""
+
+    async def run() -> None:
+        held, changes = row(records), Changes(records)
+        stream = changes.events(held, "local", held.revision)
+        await next_event(stream)
+        waiting = asyncio.create_task(next_event(stream))
+        await asyncio.sleep(0.1)
+        changes.close()
+        with pytest.raises(StopAsyncIteration):
+            await waiting
+
+    asyncio.run(run())
+
+
 def test_a_deleted_row_ends_its_streams(records: Records) -> None:
     async def run() -> None:
         held = row(records)
@@ -236,7 +252,7 @@ def test_a_database_that_is_away_for_a_while_ends_no_stream(records: Records, mo
             patched.setattr(records, "sessions", None)
             for _ in range(3):
                 assert (await next_event(stream)).startswith(":")
-        records.begin(held)
+        records.begin(held, "worker")
         while (text := await next_event(stream)).startswith(":"):
             pass
         assert '"status":"running"' in text

@@ -69,6 +69,13 @@ def test_who_has_a_file_is_not_sent_it_again(client: httpx.Client, address: str)
         assert client.get(f"{address}/{name}", params={"step": 2}, headers={"If-None-Match": tag}).status_code == 200
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=9-0", "bytes=999999999-", "lines=1-2", "="])
+def test_a_file_comes_whole_whatever_range_is_asked_for(client: httpx.Client, address: str, wanted: str) -> None:
+    response = client.get(f"{address}/render.png", params={"step": 1}, headers={"Range": wanted})
+    assert response.status_code == 200 and response.content.endswith(b"IEND\xaeB`\x82")
+    assert response.headers["Accept-Ranges"] == "none"
+
+
 def test_a_step_or_history_that_is_not_there_is_told(client: httpx.Client, address: str) -> None:
     assert "[0, 1, 2, 3, 4, 5]" in refused(client.get(f"{address}/result.vtu", params={"step": 6}), 422)
     assert "limit then unload" in refused(client.get(f"{address}/result.vtu", params={"history": "x"}), 422)
