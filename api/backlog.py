@@ -55,8 +55,9 @@ class Backlog:
         self._metrics = metrics
 
     def admit(self, row: MeshRow | PredictionRow) -> None:
-        """Lets a new row in while not too many wait or run; one that is there already takes no place.
+        """Gives a new row its turn while not too many wait or run; one that is there already needs none.
 
+        Who has less than an equal share of the places is let in all the same, so that nobody can keep others out.
         Requests that come at the same moment may exceed the limit by their number.
 
         Raises:
@@ -65,8 +66,10 @@ class Backlog:
         with self._sessions() as session:
             if session.get(type(row), row.id) is not None:
                 return
-            count = sum(counted.queued + counted.running for counted in _counts(session).values())
-            if count < self._most:
+            owners = _owners(session)
+            count, share = sum(owners.values()), self._most // len({*owners, row.owner})
+            if count < self._most or owners.get(row.owner, 0) < share:
+                row.turn = _turn(session, type(row), row.owner)
                 return
             retry_after_s = _estimate_s(session, count - self._most + 1)
         kind = "mesh" if isinstance(row, MeshRow) else prediction_kind(row.fidelity)
@@ -103,6 +106,27 @@ class BacklogCollector(Collector):
             ("oldest_queued_seconds", "How long the first waits", [(k, each.oldest_s) for k, each in counts.items()]),
         ):
             yield gauge_family(f"surrogate_{name}", text, values, "kind")
+
+
+def _owners(session: Session) -> dict[str, int]:
+    """How many jobs of each owner are not finished."""
+    found: dict[str, int] = {}
+    for table in (MeshRow, PredictionRow):
+        query = select(table.owner, func.count()).where(table.status.in_(UNFINISHED)).group_by(table.owner)
+        for owner, count in session.execute(query):
+            found[owner] = found.get(owner, 0) + count
+    return found
+
+
+def _turn(session: Session, table: type[MeshRow] | type[PredictionRow], owner: str) -> int:
+    """Start-time fair queueing: behind the owner's own last job, and no further back than whose turn it is now.
+
+    Goyal, Vin and Cheng, "Start-time fair queuing", 1996, equation 4, each job being of one size.
+    """
+    unfinished = table.status.in_(UNFINISHED)
+    now_served = session.scalar(select(func.min(table.turn)).where(unfinished)) or 1
+    own_last = session.scalar(select(func.max(table.turn)).where(unfinished, table.owner == owner)) or 0
+    return max(now_served, own_last + 1)
 
 
 def _counts(session: Session) -> dict[JobKind, Counts]:

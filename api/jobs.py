@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 import structlog
-from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
@@ -57,11 +57,13 @@ class Job:
         kind: which queue and which handler.
         row_id: id of the mesh or the prediction.
         run: another one for each time that the row is worked on on purpose.
+        turn: jobs of a smaller one are done first, of the same one the older.
     """
 
     kind: JobKind
     row_id: str
     run: str
+    turn: int = field(default=1, compare=False)
 
     @property
     def id(self) -> str:
@@ -134,6 +136,7 @@ class DbosQueue:
             "queue_name": job.kind,
             "workflow_id": job.id,
             "app_version": APPLICATION_VERSION,
+            "priority": job.turn,
         }
         try:
             self._client.enqueue(options, job.kind, job.row_id)
@@ -201,7 +204,7 @@ class DbosEngine:
 
     def submit(self, job: Job) -> None:
         """Runs a job once, however often it is submitted."""
-        with SetWorkflowID(job.id):
+        with SetWorkflowID(job.id), SetEnqueueOptions(priority=job.turn):
             DBOS.enqueue_workflow(job.kind, run_job, job.kind, job.row_id)
 
     def over(self, jobs: Sequence[Job]) -> Mapping[Job, bool]:

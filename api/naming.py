@@ -10,8 +10,8 @@ from api.tables import MeshRow, PredictionRow, Row
 def job_of(row: Row) -> Job:
     """The job that finishes a row."""
     if isinstance(row, PredictionRow):
-        return Job(prediction_kind(row.fidelity), row.id, row.run)
-    return Job("mesh", row.id, row.run)
+        return Job(prediction_kind(row.fidelity), row.id, row.run, row.turn)
+    return Job("mesh", row.id, row.run, row.turn)
 
 
 def mesh_key(mesh_id: str) -> str:

@@ -38,6 +38,7 @@ class Row(Table):
         traceparent: of the span of that request, where requests are traced.
         attempts: how often a job began to work on it.
         worker: the one that works on it, or ended it.
+        turn: when it is its turn in its queue; of the same turn, the older one.
         run: names the job that finishes it; another one when it is started anew on purpose.
         revision: how often it changed.
         error: the problem details of a failure.
@@ -52,6 +53,7 @@ class Row(Table):
     status: Mapped[str] = mapped_column(String(16), default="queued", index=True)
     attempts: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(String(100))
+    turn: Mapped[int] = mapped_column(default=1)
     run: Mapped[str] = mapped_column(String(32), default=lambda: uuid.uuid4().hex)
     revision: Mapped[int] = mapped_column(default=0)
     error: Mapped[dict[str, object] | None]

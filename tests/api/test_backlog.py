@@ -1,5 +1,7 @@
 """A service that has enough to do says so, and when to come back."""
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from api.metrics import ServiceMetrics
 from api.records import Records
 from api.roll import Roll
 from api.tables import MeshRow, PredictionRow, now
+from tests.api.service_process import ROOT
 
 
 @pytest.fixture
@@ -20,12 +23,12 @@ def engine(tmp_path: Path) -> Engine:
     return open_database(f"sqlite:///{tmp_path / 'service.sqlite'}")
 
 
-def prediction(name: str, fidelity: str = "surrogate", **changes: object) -> PredictionRow:
-    return PredictionRow(id=name, mesh_id="m", name=name, request="{}", fidelity=fidelity, **changes)
+def prediction(name: str, fidelity: str = "surrogate", owner: str = "a", **changes: object) -> PredictionRow:
+    return PredictionRow(id=name, owner=owner, mesh_id="m", name=name, request="{}", fidelity=fidelity, **changes)
 
 
 def mesh(name: str) -> MeshRow:
-    return MeshRow(id=name, name=name, suffix=".step")
+    return MeshRow(id=name, owner="a", name=name, suffix=".step")
 
 
 def test_new_work_is_refused_while_there_is_too_much(engine: Engine) -> None:
@@ -87,3 +90,76 @@ def test_prometheus_is_told_when_the_database_is_away(engine: Engine, tmp_path: 
     (tmp_path / "service.sqlite").mkdir()
     (family,) = BacklogCollector(backlog, Roll(engine), 15.0).collect()
     assert family.name == "surrogate_database_up" and family.samples[0].value == 0
+
+
+def test_owners_take_turns_however_much_one_of_them_asks_for(engine: Engine) -> None:
+    """Of two owners with work in the queue each is served every other time, whoever came first."""
+    records, backlog = Records(engine), Backlog(engine, 100, ServiceMetrics.create())
+    for number, owner in enumerate("aaaaaabbaab"):
+        row = prediction(f"{number:02}{owner}", owner=owner)
+        backlog.admit(row)
+        records.add(row)
+    order = sorted(records.unfinished(), key=lambda row: (row.turn, row.created_at))
+    served = "".join(row.id[-1] for row in order)
+    assert served == "abababaaaaa"
+    # Who comes when five of them are done neither waits behind all others nor is paid back for the time before.
+    for row in order[:5]:
+        records.finish(row, "done")
+    late = [prediction(f"late{number}", owner="c") for number in range(2)]
+    for row in late:
+        backlog.admit(row)
+        records.add(row)
+    order = sorted(records.unfinished(), key=lambda row: (row.turn, row.created_at))
+    assert [row.owner for row in order[:5]] == ["b", "c", "a", "c", "a"]
+
+
+def test_nobody_keeps_others_out_by_asking_for_much(engine: Engine) -> None:
+    records, backlog = Records(engine), Backlog(engine, 10, ServiceMetrics.create())
+    for number in range(10):
+        records.add(prediction(f"a{number}", owner="a"))
+    with pytest.raises(BusyError):
+        backlog.admit(prediction("more", owner="a"))
+    for number in range(5):
+        row = prediction(f"b{number}", owner="b")
+        backlog.admit(row)
+        records.add(row)
+    with pytest.raises(BusyError):
+        backlog.admit(prediction("too many", owner="b"))
+
+
+@pytest.mark.slow
+def test_the_engine_does_jobs_in_their_turn(tmp_path: Path) -> None:
+    """Submitted the wrong way round while the one worker is busy; one after the other once it is not."""
+    url = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    done = subprocess.run([sys.executable, "-c", _IN_TURN, url], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["one", "two-older", "two-newer", "three"]
+
+
+# DBOS is one a process, so that it gets one of its own.
+_IN_TURN = """
+import os, sys, threading
+
+from api.jobs import DbosEngine, DbosQueue, Job
+
+order, began, go, all_done = [], threading.Event(), threading.Event(), threading.Event()
+
+def handle(row_id, run):
+    if row_id == "first":
+        began.set()
+        assert go.wait(60)
+        return
+    order.append(row_id)
+    if len(order) == 4:
+        all_done.set()
+
+DbosEngine({"predict": handle}, {"predict": 1}, database_url=sys.argv[1], worker_id="w", poll_s=0.05).start()
+queue = DbosQueue(sys.argv[1])
+queue.submit(Job("predict", "first", "r"))
+assert began.wait(60)
+for turn, name in ((3, "three"), (2, "two-older"), (2, "two-newer"), (1, "one")):
+    queue.submit(Job("predict", name, "r", turn))
+go.set()
+assert all_done.wait(60), order
+print(*order, flush=True)
+os._exit(0)
+"""

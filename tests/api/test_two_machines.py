@@ -22,7 +22,8 @@ def running_worker(directory: Path, settings: dict[str, str]) -> Iterator[Path]:
     """`surrogate worker` with a data directory of its own; the path of its log."""
     directory.mkdir()
     environment = {**os.environ, **{f"SURROGATE_{name.upper()}": value for name, value in settings.items()}}
-    command = [sys.executable, "-m", "surrogate", "worker", "--name", "elsewhere", "--data", str(directory / "data")]
+    options = ["--name", "elsewhere", "--data", str(directory / "data")]
+    command = [sys.executable, "-m", "surrogate.cli", "worker", *options]
     with (directory / "log.txt").open("ab") as log:
         process = subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=log)
     try:
