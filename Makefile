@@ -11,6 +11,7 @@ INSTALLED := $(VENV)/.installed
 PART ?= meshes/bracket.step
 PROBLEM ?= meshes/bracket.toml
 COUNT ?= 1000
+CASES ?= 5000
 SEED ?= 0
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
@@ -21,7 +22,7 @@ SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libx
 # Of the tests alone: chromium opens the page, docker-compose reads docker-compose.yml, postgresql is started by tests.
 TEST_PACKAGES := chromium docker-compose postgresql
 
-.PHONY: help demo test test-fast fuzz load chaos lint audit format verification readme-figures family-sheet solver-benchmark front \
+.PHONY: help demo test test-fast fuzz schemathesis load chaos lint audit format verification readme-figures family-sheet solver-benchmark front \
     dataset-card results ablations api-examples notebooks parts web wheel clean distclean python system-packages
 
 help: ## list the targets
@@ -38,6 +39,9 @@ test-fast: $(INSTALLED) ## the tests that take seconds
 
 fuzz: $(INSTALLED) ## read COUNT=1000 mutated files of SEED=0 in the sandbox; KEEP=DIRECTORY keeps those that break a law
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.geometry.fuzzing --count $(COUNT) --seed $(SEED) $(if $(KEEP),--keep $(KEEP))
+
+schemathesis: $(INSTALLED) ## hold a running service to its OpenAPI document by CASES=5000 requests of SEED=0
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.api.contract_fuzz --cases $(CASES) --seed $(SEED)
 
 lint: $(INSTALLED) ## ruff and strict types
 	$(BIN)/ruff check .
