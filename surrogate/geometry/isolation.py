@@ -6,6 +6,7 @@ errors come back as the `SurrogateError` they are. A file that takes the reader 
 Landlock where name spaces are forbidden: its input, its output folder, no other file, no network, no other process.
 """
 
+import compileall
 import contextlib
 import json
 import logging
@@ -19,6 +20,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Literal
 
@@ -129,6 +131,8 @@ def run_isolated(
         command = [sys.executable, "-P", str(_CHILD)]
         may_read, may_write = _absolute(reads), [scratch, *_absolute(writes)]
         isolation = isolation_in_force().kind if confined else "limits"
+        if confined:
+            _compile_readers()
         orders = {
             "report": report.fileno(),
             "cpu_s": math.ceil(limits.cpu_s),
@@ -163,6 +167,13 @@ def run_isolated(
         raise _failure(code, told, subject or module, limits, death)
     if confined and not all(_holds_plain_files(folder) for folder in writes):
         raise death(f"{subject or module}: its reader left something other than files; export the file again")
+
+
+@cache
+def _compile_readers() -> None:
+    """Behind walls a child cannot keep the bytecode of its modules, so in a fresh clone each would compile them."""
+    if not all(Path(cache_from_source(str(room))).exists() for room in _CHILD.parent.glob("*.py")):
+        compileall.compile_dir(_CHILD.parent, quiet=2)
 
 
 def _absolute(paths: Sequence[Path]) -> list[Path]:
