@@ -305,7 +305,7 @@ def test_the_intruder_succeeds_without_walls(tmp_path: Path, out: Path) -> None:
 
 
 def test_the_walls_cost_little(walls: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most 0.05 s a start where a start takes 0.08 s; by the best of several, and on a busy machine in proportion."""
+    """At most 0.05 s a start where one takes 0.08 s; by the best of several, and on a busy machine in proportion."""
 
     def seconds() -> float:
         begin = time.perf_counter()
