@@ -232,7 +232,8 @@ class Records:
         with self.sessions.begin() as session:
             held = _held(session, row)
             if held is not None and held.status in UNFINISHED:
-                raise ConflictError(f"{row.id} is {held.status}; cancel it or wait until it is finished")
+                remedy = "cancel it first" if isinstance(row, PredictionRow) else "meshing ends in time; try again then"
+                raise ConflictError(f"{row.id} is {held.status}; {remedy}")
             if held is not None:
                 session.delete(held)
 

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from api.away import AwayError, StorageFullError
 from api.backlog import BacklogCollector
 from api.context import Context, ContextOf
+from api.errors import RETRY_AFTER_S
 from api.metrics import exposition
 from api.roll import Roll
 from api.schemas import Health
@@ -40,7 +41,8 @@ async def ready(context: ContextOf, response: Response) -> Health:
         checks.setdefault("database", "no answer")
         checks.setdefault("files", "unknown")
     well = all(state == "ok" for state in checks.values())
-    response.status_code = 200 if well else 503
+    if not well:
+        response.status_code, response.headers["Retry-After"] = 503, RETRY_AFTER_S
     return Health(status="ok" if well else "unavailable", version=VERSION, checks=dict(checks))
 
 
@@ -62,7 +64,12 @@ def _look(context: Context, checks: dict[str, str]) -> None:
         checks["database"] = type(error).__name__
 
 
-@router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Counters for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "The counters", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 def metrics(context: ContextOf) -> Response:
     """The text format of Prometheus: this process, its workers, and the queues in the database."""
     backlog = BacklogCollector(context.backlog, Roll(context.records.engine), context.settings.worker_silence_s)

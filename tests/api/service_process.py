@@ -147,7 +147,7 @@ def problem(mesh_id: str, **changes: object) -> dict[str, object]:
     return {**kept, "mesh": mesh_id, "fidelity": "solved", **changes}
 
 
-def wait_for_end(client: httpx.Client, location: str, seconds: float = 120) -> dict[str, object]:
+def wait_for_end(client: httpx.Client, location: str, seconds: float = 300) -> dict[str, object]:
     """The prediction once it is finished."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -50,6 +50,14 @@ def test_the_document_is_valid(document: Document) -> None:
     assert str(document["openapi"]).startswith("3.1")
 
 
+def test_every_reference_leads_somewhere(document: Document) -> None:
+    """A client can be generated from the document."""
+    components = document["components"]
+    for reference in json.dumps(document).split('"$ref": "')[1:]:
+        kind, name = reference.split('"')[0].removeprefix("#/components/").split("/")
+        assert name in cast(Json, components[kind])
+
+
 def test_every_operation_says_what_it_does(document: Document) -> None:
     named: set[object] = set()
     for path, method, operation in operations(document):
