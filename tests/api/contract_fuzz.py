@@ -1,6 +1,6 @@
 """schemathesis against the real service: does every answer keep to what /openapi.json promises?
 
-    python -m tests.api.contract_fuzz --cases 5000 --seed 0 --out DIRECTORY
+    python -m tests.api.contract_fuzz --cases 5000 --seed 0 [--postgres]
 
 Its own server, an object of each kind, and then requests in all phases: examples, the limits of every parameter one by
 one, random valid and invalid ones, and sequences that use what earlier answers gave.
@@ -14,11 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from surrogate.model.checkpoint import save_checkpoint
 from surrogate.model.jepa import GraphJepa, ModelConfig
+from tests.api.postgres_server import PostgresServer
 from tests.api.service_process import ROOT, Server, problem, upload, wait_for_end
 
 CHECKS = (
@@ -27,6 +30,8 @@ CHECKS = (
 )  # fmt: skip
 # A picture takes a second, on a busy machine a minute; a request that hangs is found all the same.
 REQUEST_S = 240.0
+# Operations without parameters have few cases, so the others get more.
+_SHARE = 1.1
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Contract:
     seconds: float
 
 
-def start_server(directory: Path) -> Server:
+def start_server(directory: Path, database_url: str | None) -> Server:
     """The service with an untrained model of the real kind, and limits that a test reaches."""
     save_checkpoint(directory / "untrained", GraphJepa(ModelConfig()), {"version": "0"})
     server = Server(
@@ -64,6 +69,7 @@ def start_server(directory: Path) -> Server:
         max_answer_bytes="60000000",
         mesh_wait_s="1",
         max_wait_s="1",
+        **({} if database_url is None else {"database_url": database_url}),
     )
     server.start()
     return server
@@ -73,22 +79,23 @@ def make_objects(server: Server) -> dict[str, object]:
     """A part and a finished prediction of it, and the problem that it was asked."""
     with server.client() as client:
         mesh_id = upload(client).json()["id"]
-        asked = problem(mesh_id, fidelity="surrogate")
+        asked = problem(mesh_id, fidelity="surrogate", outputs=["fields", "png", "report"])
         done = wait_for_end(client, client.post("/v1/predictions", json=asked).headers["Location"])
         assert done["status"] == "done", done
         model = client.get("/v1/models").json()["models"][0]["name"]
     return {"mesh_id": mesh_id, "prediction_id": done["id"], "name": model, "problem": asked}
 
 
-def run(cases: int, seed: int, directory: Path) -> Contract:
+def run(cases: int, seed: int, directory: Path, database_url: str | None = None) -> Contract:
     """Starts a service, asks it at least so many times, and stops it.
 
     Args:
         cases: requests to make at least.
         seed: of the random ones.
         directory: to work in, empty.
+        database_url: of an empty database; None takes SQLite in the directory.
     """
-    server = start_server(directory)
+    server = start_server(directory, database_url)
     try:
         objects = directory / "objects.json"
         objects.write_text(json.dumps(make_objects(server)))
@@ -96,7 +103,7 @@ def run(cases: int, seed: int, directory: Path) -> Contract:
             paths = client.get("/openapi.json").json()["paths"]
         operations = sum(len(methods) for methods in paths.values())
         assert server.process is not None
-        return _ask(server, math.ceil(cases / operations), operations, seed, objects, directory)
+        return _ask(server, math.ceil(_SHARE * cases / operations), operations, seed, objects, directory)
     finally:
         server.end()
 
@@ -140,14 +147,32 @@ def _accepted(rates: dict[str, dict[str, dict[str, int]]]) -> dict[str, int]:
     return {name: sum(phase["accepted"] for phase in phases.values()) for name, phases in rates.items()}
 
 
+@contextmanager
+def _postgres(wanted: bool) -> Iterator[str | None]:
+    """The address of an empty database of a server that runs meanwhile, where one is wanted."""
+    if not wanted:
+        yield None
+        return
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server.new_database()
+    finally:
+        server.remove()
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="hold the service to its OpenAPI document")
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--postgres", action="store_true", help="on a Postgres server of its own, which is stricter")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="contract-", ignore_cleanup_errors=True) as directory:
-        contract = run(chosen.cases, chosen.seed, Path(directory))
+    with (
+        tempfile.TemporaryDirectory(prefix="contract-", ignore_cleanup_errors=True) as directory,
+        _postgres(chosen.postgres) as database_url,
+    ):
+        contract = run(chosen.cases, chosen.seed, Path(directory), database_url)
     print(contract.text)
     print(*contract.server_errors, sep="\n")
     print(f"accepted: {contract.accepted}")

@@ -101,7 +101,7 @@ def _problems() -> "st.SearchStrategy[object]":
 
 def _selectors() -> "st.SearchStrategy[object]":
     """Selectors of every kind, right and wrong."""
-    number = st.one_of(st.floats(), st.integers(-3, 3), st.just(10**400))
+    number = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-3, 3), st.just(10**400))
     vector = st.lists(number, min_size=2, max_size=4)
     plane = st.fixed_dictionaries({"normal": vector, "at": st.sampled_from(["min", 1])})
     return st.recursive(
