@@ -87,7 +87,8 @@ def read_series(path: Path, array: str) -> ResultSeries:
     Raises:
         InputError: a file is missing or damaged, has other points than the first, or no such field.
     """
-    files = series_files(path)
+    # Without `..`: the folder before it does not exist where the reader looks from.
+    files = [file.parent.resolve() / file.name for file in series_files(path)]
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise InputError(f"{path.name} names {missing[0].name}, which is not there; keep the files together")
@@ -95,7 +96,7 @@ def read_series(path: Path, array: str) -> ResultSeries:
         out = Path(directory) / "series.npz"
         run_isolated(
             "surrogate.data.series_worker",
-            [str(out), array, *(str(file.absolute()) for file in files)],
+            [str(out), array, *map(str, files)],
             reads=files,
             writes=(out.parent,),
             timeout_s=_READING_SECONDS,

@@ -111,7 +111,9 @@ def load_part(
             f"{', '.join(METRES_PER_UNIT)}"
         )
     limit = timeout_s or (_DEFAULT_TIMEOUT_S if element_size_m is None else _FINE_TIMEOUT_S)
-    with _unpacked(path.absolute(), kind) as file, _workplace("part-") as directory:
+    # Without `..`: the folder before it does not exist where the reader looks from.
+    place = path.parent.resolve() / path.name
+    with _unpacked(place, kind) as file, _workplace("part-") as directory:
         check_content(file, kind, path.name)
         out = directory / "mesh.npz"
         if kind == "step":
