@@ -19,7 +19,7 @@ _ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"),
 )
 # A busy machine takes its time over a frame in software.
-PATIENCE_MS = 240_000
+PATIENCE_MS = 120_000
 expect.set_options(timeout=PATIENCE_MS)
 _FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 

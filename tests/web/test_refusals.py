@@ -45,6 +45,19 @@ def test_the_service_s_own_words_are_shown(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text(words)
 
 
+def test_a_file_may_be_dropped_anywhere(page: Page) -> None:
+    service = FakeService()
+    opened(page, service)
+    page.locator("#viewer").evaluate(
+        """(target) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File(['content'], 'torus.step'));
+            target.dispatchEvent(new DragEvent('drop', {dataTransfer, bubbles: true, cancelable: true}));
+        }"""
+    )
+    expect(page.locator("#part-facts")).to_contain_text("torus.step")
+
+
 def test_markup_in_an_error_stays_text(page: Page) -> None:
     words = "no reader for <img src=x onerror=document.title='broken'>"
     opened(page, FakeService(answers={"POST /v1/meshes": lambda request: problem(415, words)}))
@@ -142,3 +155,28 @@ def test_a_reload_loses_nothing(page: Page) -> None:
     expect(page.locator("#results")).to_be_visible()
     page.reload()
     expect(page.locator("#tab-results")).to_be_enabled()
+
+
+def test_an_answer_to_another_set_up_says_so(page: Page) -> None:
+    opened(page, FakeService())
+    set_up(page)
+    page.locator("#predict").click()
+    expect(page.locator("#results")).to_be_visible()
+    expect(page.locator("#stale")).to_be_hidden()
+    page.locator("#tab-setup").click()
+    page.get_by_label("Force z, N").fill("200")
+    page.locator("#tab-results").click()
+    expect(page.locator("#stale")).to_be_visible()
+
+
+def test_a_collapse_is_told_where_margins_are_looked_for(page: Page) -> None:
+    service = FakeService()
+    done = service.prediction("done")
+    history = done["summary"]["histories"][0]
+    history["collapse"] = {"step": 3, "fraction": 0.5, "reason": "the load cannot be carried", "load_factor": 0.7}
+    service.answers["GET /v1/predictions/p"] = lambda request: said(done)
+    opened(page, service)
+    set_up(page)
+    page.locator("#predict").click()
+    expect(page.locator("#margins-panel")).to_contain_text("Plastic collapse in step 4, at 70 % of the largest load")
+    expect(page.locator("#margins tr", has_text="ultimate").locator("td").first).to_have_text("\u2013")

@@ -19,6 +19,7 @@ import { mountVerdict } from "./panel-verdict";
 import { VerificationPanel } from "./panel-verification";
 import { ResultModel } from "./result-model";
 import { recall, remember } from "./session-memory";
+import { calmly } from "./signal";
 import { mountTabs } from "./tabs";
 import { mountTheme } from "./theme";
 import { mountTimeBar } from "./time-bar";
@@ -45,7 +46,7 @@ function start(): void {
     bench.tab.set("results");
     byId("tab-results").focus();
   });
-  mountVerdict(results);
+  mountVerdict(bench, results);
   mountRanking(results);
   mountMargins(results);
   new VerificationPanel(results);
@@ -67,7 +68,9 @@ function start(): void {
   mountKeyDialog(connect);
   void showModel();
   void recall(bench, results).then(() => {
-    for (const signal of [bench.part, bench.problem, results.answer, results.verification]) signal.listen(() => remember(bench, results));
+    const keep = (): void => remember(bench, results);
+    for (const signal of [bench.part, bench.problem, results.answer, results.verification]) signal.listen(calmly(keep, 400));
+    addEventListener("pagehide", keep);
   });
 }
 

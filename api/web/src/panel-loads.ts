@@ -109,6 +109,10 @@ function caseChoice(bench: Workbench, item: LoadCase, load: Load): HTMLElement |
     removeLoad(bench, item, load);
   });
   move.setAttribute("aria-label", "Load case of this load");
+  const end = bench.problem.listen(() => {
+    if (!move.isConnected) end();
+    else for (const [i, other] of cases.entries()) if (move.options[i]) move.options[i].text = `in ${other.name}`;
+  });
   return move;
 }
 

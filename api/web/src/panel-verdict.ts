@@ -2,8 +2,10 @@
 
 import type { Summary } from "./contract";
 import { byId, el, fill } from "./dom";
+import { specOf } from "./problem";
 import type { Answer, ResultModel } from "./result-model";
 import { plain, seconds } from "./units";
+import type { Workbench } from "./workbench";
 
 const METHODS: Record<Summary["method"], string> = {
   surrogate: "Predicted by the world model",
@@ -12,9 +14,17 @@ const METHODS: Record<Summary["method"], string> = {
   solved: "Solved by nonlinear FEM",
 };
 
-export function mountVerdict(results: ResultModel): void {
+export function mountVerdict(bench: Workbench, results: ResultModel): void {
   const box = byId("verdict-panel");
-  results.answer.watch((answer) => fill(box, ...(answer ? verdict(answer) : [])));
+  const stale = el("p", { class: "notice", id: "stale", hidden: true }, "The set-up has been changed since this answer.");
+  results.answer.watch((answer) => fill(box, stale, ...(answer ? verdict(answer) : [])));
+  bench.tab.listen((tab) => {
+    const spec = results.answer.value?.spec;
+    const part = bench.part.value;
+    if (tab !== "results" || !part) return;
+    const present = JSON.stringify(specOf(bench.problem.value, part.faces, part.surface.diagonal));
+    stale.hidden = !spec || JSON.stringify(spec) === present;
+  });
 }
 
 function verdict({ summary, view }: Answer): HTMLElement[] {

@@ -52,7 +52,7 @@ export class ResultModel {
   private readonly kept = new Map<string, HistoryFrames>();
   private turn = 0;
 
-  /** Takes up an answer and shows its worst history at its decisive step.
+  /** Takes up an answer and shows its worst history where it tells most.
    *
    * @param verified id of its verification, where one was started
    */
@@ -164,7 +164,7 @@ export class ResultModel {
       const shape = source === "solved" && solved ? solved : alignedTo(frames, predicted);
       const values = valuesOf(frames, field) ?? frames.von_mises;
       const usedField = frames[field === "displacement" ? "displacement" : field] ? field : "von_mises";
-      const step = fresh ? this.summaryOfHistory?.peak_step : this.step;
+      const step = fresh ? this.tellingStep(frames.steps) : this.step;
       this.field.set(usedField);
       this.sides = solved && { predicted, solved };
       const row = frames.steps.indexOf(step ?? -1);
@@ -178,6 +178,13 @@ export class ResultModel {
     } finally {
       if (turn === this.turn) this.busy.set(false);
     }
+  }
+
+  /** The stored step that the report draws: where the 99.9 percentile of the stress is largest. */
+  private tellingStep(stored: number[]): number | undefined {
+    const steps = this.summaryOfHistory?.steps ?? [];
+    const stress = (step: number): number => steps[step]?.p999_von_mises_pa.value ?? 0;
+    return stored.length ? stored.reduce((best, step) => (stress(step) > stress(best) ? step : best)) : undefined;
   }
 
   private differences(predicted: HistoryFrames, solved: HistoryFrames): HistoryFrames {

@@ -148,12 +148,12 @@ function scaleChoice(results: ResultModel): HTMLElement {
   };
   results.shown.watch(draw);
   results.scale.listen(draw);
-  return pair("Deformation ×", made, "×");
+  return pair("Scale ×", made, "×", "Factor on the deformation");
 }
 
 /** A control with its label beside it; a narrow screen shows the short one. */
-function pair(text: string, control: HTMLElement, short = text): HTMLElement {
+function pair(text: string, control: HTMLElement, short = text, name = text): HTMLElement {
   const label = short === text ? [text] : [el("span", { class: "long" }, text), el("span", { class: "short-label" }, short)];
-  control.setAttribute("aria-label", text);
+  control.setAttribute("aria-label", name);
   return el("div", { class: "pair" }, el("label", { for: control.id }, ...label), control);
 }

@@ -230,7 +230,7 @@ export class Viewer {
   }
 
   private hover(ray: Ray | null): void {
-    const hit = ray ? this.hit(ray) : null;
+    const hit = ray && !this.inResults ? this.hit(ray) : null;
     const face = hit && this.part ? this.part.surface.triangleFace[hit.triangle] : null;
     const before = this.bench.pointed.value;
     if (face === null ? before.length === 0 : before.length === 1 && before[0] === face) return;
