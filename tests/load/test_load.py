@@ -11,7 +11,7 @@ from tests.load.judge import Bounds, growth
 # its event loop, or whose threads hold the interpreter, is seconds late all the same.
 SHARED_MACHINE_S = 0.25
 # Twenty seconds are all warm-up: a worker starts at 0.3 GB, loads its model and has grown to 1.5 GB on a slow machine,
-# which is no leak. A process that keeps every answer and every upload of the users is well beyond. The long run judges growth.
+# which is no leak. A process that keeps every answer and every upload is well beyond. The long run judges growth.
 GROWTH = 8.0
 
 
