@@ -23,7 +23,7 @@ SYSTEM_PACKAGES := libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libx
 TEST_PACKAGES := chromium docker-compose postgresql
 
 .PHONY: help demo test test-fast fuzz schemathesis load chaos lint audit format verification readme-figures family-sheet solver-benchmark front \
-    dataset-card results ablations api-examples notebooks parts web wheel clean distclean python system-packages
+    dataset-card results ablations api-examples notebooks parts web page-pictures wheel clean distclean python system-packages
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -97,6 +97,9 @@ parts: $(INSTALLED) ## make the sample parts of meshes/ again
 
 web: ## bundle the page's sources into api/web/dist, which is committed; needs Node.js 20 and npm
 	cd api/web && npm ci --no-fund --no-audit && npm run --silent build
+
+page-pictures: $(INSTALLED) ## take the pictures of the page in docs/images/ again, from a real service
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python docs/page_pictures.py
 
 wheel: $(INSTALLED) ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
