@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         max_wait_s: longest `Prefer: wait` that is honoured, s.
         batch_window_s: how long the first request of a batch waits for others, s.
         batch_size: most problems in one batch.
-        batch_points: most points of the meshes in one batch; a larger one goes alone.
+        batch_points: most points of the meshes in one batch; a larger one goes alone. All of a batch wait for its last.
         batch_capacity: problems that may wait for the model before new ones are refused.
         concurrent_predictions: predictions that are prepared and batched at the same time.
         concurrent_renders: pictures and files that are made at the same time.
@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     max_wait_s: float = Field(default=60.0, ge=0)
     batch_window_s: float = Field(default=0.005, ge=0)
     batch_size: PositiveInt = 16
-    batch_points: PositiveInt = 100_000
+    batch_points: PositiveInt = 20_000
     batch_capacity: PositiveInt = 256
     concurrent_predictions: PositiveInt = 16
     concurrent_renders: PositiveInt = 2
