@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,12 @@ def running_worker(directory: Path, settings: dict[str, str]) -> Iterator[Path]:
         process.wait(60)
 
 
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def files_below(directory: Path) -> set[str]:
     return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
 
@@ -51,11 +58,17 @@ def test_two_machines_share_the_store_and_the_database_alone(
         }
         (tmp_path / "front").mkdir()
         server = Server(tmp_path / "front", **shared, workers="0", worker_id="front")
-        with running_worker(tmp_path / "back", shared) as worker_log:
+        port = free_port()
+        with running_worker(tmp_path / "back", {**shared, "metrics_port": str(port)}) as worker_log:
             try:
                 server.start()
                 with server.client() as client:
                     made = _used(client, store, tmp_path)
+                    told = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+                    assert 'surrogate_jobs_total{kind="solve",status="done"} 1.0' in told
+                    assert "process_resident_memory_bytes" in told
+                    assert "surrogate_jobs_total" not in client.get("/metrics").text
+                    assert "surrogate_workers 1.0" in client.get("/metrics").text
                     _store_away(client, store, server, made)
             finally:
                 server.end()
