@@ -12,6 +12,7 @@ from tests.web.browser import PageUser, opened_browser
 
 IMAGES = Path(__file__).parent / "images"
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 760}
+WIDEST = 1040
 ELEMENT_SIZE_MM = "4"
 HISTORIES = """history, pull, side
 limit then unload, 0.5, 0
@@ -29,11 +30,12 @@ hard landing, 0, 0
 
 
 def take(page: Page, name: str) -> None:
-    """Twice as fine as it is kept, so that edges are smooth although software draws them."""
+    """Taken finer than it is kept, so that edges are smooth although software draws them."""
     page.mouse.move(2, 2)
     page.wait_for_timeout(1500)
     fine = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture = fine.resize((fine.width // 2, fine.height // 2), Image.Resampling.LANCZOS)
+    kept = min(fine.width // 2, WIDEST)
+    picture = fine.resize((kept, fine.height * kept // fine.width), Image.Resampling.LANCZOS)
     picture.save(IMAGES / name, optimize=True)
 
 

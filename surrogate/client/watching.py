@@ -1,7 +1,7 @@
 """Following a job until it ends: by its events where they come through, by asking again where they do not.
 
 The stream is taken up where it broke (`Last-Event-ID`); a proxy that keeps events back, or a service that has no place
-for one more listener, is asked every few seconds instead.
+for one more listener, is asked every few seconds instead. A service that is away for two minutes is waited for.
 """
 
 import time
@@ -12,7 +12,14 @@ from httpx_sse import EventSource, SSEError
 from pydantic import ValidationError
 
 from surrogate.client.connection import Connection
-from surrogate.client.errors import RefusedError, UnexpectedAnswerError, WaitTimeoutError
+from surrogate.client.errors import (
+    RateLimitedError,
+    RefusedError,
+    UnavailableError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    WaitTimeoutError,
+)
 from surrogate.client.wire import UNFINISHED, ProgressView
 
 # The service sends a sign of life at least every 15 s.
@@ -22,6 +29,8 @@ _FIRST_PAUSE_S = 0.5
 # Toward its end a wait is held to the second by asking; events may be silent for as long as this.
 _LAST_S = 20.0
 _ASK_S, _SHORTEST_ASK_S = 2.0, 0.2
+# A service that is started again, or whose database is, is waited for: its jobs outlive it.
+_PATIENCE_S = 120.0
 
 
 def follow(connection: Connection, path: str, *, timeout_s: float | None) -> Iterator[ProgressView]:
@@ -80,16 +89,23 @@ def _events(connection: Connection, path: str, last_id: str | None) -> Iterator[
 
 def _asking(connection: Connection, path: str, deadline: float) -> Iterator[ProgressView]:
     seen: ProgressView | None = None
+    heard = time.monotonic()
     while True:
         asked = time.monotonic()
         wait_s = max(min(_ASK_S, deadline - asked), 0.0)
-        found = connection.read(
-            ProgressView,
-            "GET",
-            path,
-            headers={"Prefer": f"wait={wait_s:.0f}"},
-            silence_s=wait_s + connection.timeout_s,
-        )
+        try:
+            found = connection.read(
+                ProgressView,
+                "GET",
+                path,
+                headers={"Prefer": f"wait={wait_s:.0f}"},
+                silence_s=wait_s + connection.timeout_s,
+            )
+        except (UnreachableError, UnavailableError, RateLimitedError):
+            if time.monotonic() - heard > _PATIENCE_S or time.monotonic() >= deadline:
+                raise
+            continue
+        heard = time.monotonic()
         if found != seen:
             seen = found
             yield found

@@ -1,6 +1,9 @@
 """The client against the service: what it promises holds over a real socket."""
 
+import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -116,6 +119,32 @@ def test_a_question_whose_answer_is_lost_is_asked_once(server: Server, mesh_id: 
         assert transport.lost == {"/v1/predictions"}
         assert {each.id for each in client.predictions(mesh=mesh_id)} - before == {prediction.id}
         prediction.wait(timeout_s=120)
+
+
+@pytest.mark.slow
+def test_a_wait_survives_that_the_service_is_killed_and_started_again(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    solving = threading.Event()
+    steps = {"name": "long", "factors": {"pull": [0.02 * step for step in range(1, 60)]}}
+    spec = read_problem_file(FILE)
+    with Client(server.url) as client:
+        mesh = client.upload(PART, element_size_m=0.012)
+        long = spec.model_validate({**spec.model_dump(), "load_histories": [steps]})
+        prediction = client.predict(long, mesh=mesh, fidelity="solved")
+
+        def told(stage: str, fraction: float) -> None:
+            if stage == "solve" and fraction > 0:
+                solving.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(prediction.wait, told, timeout_s=500)
+            assert solving.wait(200)
+            server.end(signal.SIGKILL)
+            server.start()
+            assert waiting.result().method == "solved"
+        assert prediction.view.status == "done"
+    server.end()
 
 
 def test_the_same_key_is_the_same_question(service: Client, mesh_id: str, asked: Prediction) -> None:

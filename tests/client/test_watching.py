@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from surrogate.client import NotFoundError, UnexpectedAnswerError, WaitTimeoutError
+from surrogate.client import NotFoundError, UnexpectedAnswerError, UnreachableError, WaitTimeoutError, connection
 from surrogate.client import watching as room
 from surrogate.client.watching import follow
 from surrogate.client.wire import ProgressView
@@ -24,6 +24,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def time(self) -> float:
+        return self.now
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
@@ -31,7 +34,8 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(room, "time", made)
+    for each in (room, connection):
+        monkeypatch.setattr(each, "time", made)
     return made
 
 
@@ -97,6 +101,24 @@ def test_where_no_events_come_through_it_asks(refusal: httpx.Response) -> None:
 def test_a_stream_that_breaks_again_and_again_is_given_up() -> None:
     script = Script(*[httpx.ReadTimeout("silent")] * 3, found(status="done"))
     assert [each.status for each in seen(script)] == ["done"]
+
+
+def test_a_service_that_is_started_again_is_waited_for(clock: Clock) -> None:
+    """Away for about a minute; its jobs outlive it."""
+    script = Script(
+        lambda _: stream(event("progress", 1), cut=True),
+        *[httpx.ConnectError("refused")] * 140,
+        found(status="running", revision=2),
+        found(status="done", revision=3),
+    )
+    assert [each.status for each in seen(script)] == ["running", "running", "done"]
+    assert 40 < clock.now < 120
+
+
+def test_a_service_that_does_not_come_back_is_given_up(clock: Clock) -> None:
+    with pytest.raises(UnreachableError):
+        seen(Script(httpx.ConnectError("refused")))
+    assert 120 < clock.now < 150
 
 
 def test_a_wait_ends_in_time(clock: Clock) -> None:
