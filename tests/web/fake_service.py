@@ -72,12 +72,14 @@ class Torus:
         a, b, c, d = (r * self.around + s for r, s in ((i, j), (after, j), (after, beside), (i, beside)))
         triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.uint32)
         face = (np.tile(i, 2) * FACES // self.around).astype(np.uint32)
+        # Where one face ends and the next begins.
+        rim = i * FACES % self.around < FACES
         return save(
             {
                 "points": points,
                 "triangles": triangles,
                 "triangle_face": face,
-                "edges": np.stack([a[::5], b[::5]], 1).astype(np.uint32),
+                "edges": np.stack([a[rim], d[rim]], 1).astype(np.uint32),
                 "point_ids": np.arange(self.points, dtype=np.uint32),
             }
         )

@@ -74,9 +74,11 @@ def test_a_phone_shows_the_whole_width(page: Page) -> None:
         # What a finger must hit is large enough: WCAG 2.2, 2.5.8.
         low = page.evaluate(
             "() => [...document.querySelectorAll('button, select')].filter((it) => it.checkVisibility())"
-            ".map((it) => it.getBoundingClientRect()).filter((box) => box.height < 24 || box.width < 24).length"
+            ".map((it) => [it.textContent, it.className, it.getBoundingClientRect()])"
+            ".filter(([, , box]) => box.height < 24 || box.width < 24)"
+            ".map(([text, name, box]) => `${text} ${name} ${box.width} x ${box.height}`)"
         )
-        assert low == 0
+        assert low == []
 
 
 @pytest.mark.parametrize("page", [{"viewport": PHONE, "has_touch": True}], indirect=True)

@@ -21,7 +21,7 @@ export function mountRanking(results: ResultModel): void {
 
 function table(answer: Answer, results: ResultModel): HTMLElement {
   const byName = new Map(answer.summary.histories.map((entry) => [entry.name, entry]));
-  const heads = ["", "history", "peak von Mises, MPa", "plastic strain, %", "margin, yield"];
+  const heads = ["", "history", "von Mises, MPa", "plastic, %", "margin, yield"];
   return el(
     "div",
     { class: "table-wrap" },
@@ -64,7 +64,7 @@ function row(history: HistorySummary, index: number, results: ResultModel): HTML
 
 function number(quantity: Quantity | null, factor: number): HTMLElement {
   if (!quantity) return el("td", {}, "–");
-  const ends = interval(quantity, factor);
+  const ends = interval(quantity, factor, Math.abs(factor * (quantity.value ?? 0)) < 100 ? 2 : 3);
   return el("td", {}, scaled(quantity, factor), ends ? el("span", { class: "band" }, ends) : null);
 }
 

@@ -17,9 +17,9 @@ export function scaled(quantity: Quantity, factor: number, digits = 4): string {
 }
 
 /** "12 to 15", "±0" where the ends read the same, nothing where a number has no interval. */
-export function interval(quantity: Quantity, factor: number): string {
+export function interval(quantity: Quantity, factor: number, digits = 3): string {
   if (quantity.low === undefined || quantity.high === undefined) return "";
-  const [low, high] = [quantity.low, quantity.high].map((end) => (end === null ? "unbounded" : plain(end * factor, 3)));
+  const [low, high] = [quantity.low, quantity.high].map((end) => (end === null ? "unbounded" : plain(end * factor, digits)));
   return low === high ? "±0" : `${minus(low)} to ${minus(high)}`;
 }
 
