@@ -57,8 +57,7 @@ class Engineer(HttpUser):
             ).json()
         self.check(view["status"] == "ready", "a mesh is ready", str(view.get("error")))
         if not new or not self.meshes:
-            # New sizes are meshed only: each one asked about would fill the worker's cache of factors a little more, for
-            # minutes, up to its limit.
+            # New sizes are meshed only: each one asked about would fill the worker's cache of factors a little more.
             self.meshes = [*self.meshes, (view["id"], part)][-KEPT:]
 
     @task(6)
