@@ -1,5 +1,6 @@
 """A real Postgres server of the tests, on a free port in a folder of its own: stopped, frozen and started again."""
 
+import ctypes
 import os
 import pwd
 import shutil
@@ -15,6 +16,8 @@ import psycopg
 # Where Debian and Ubuntu keep what `postgresql` installs.
 _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 START_S = 120
+# Of <sys/prctl.h>.
+_PR_SET_PDEATHSIG = 1
 
 INSTALLED = bool(_PROGRAMS)
 
@@ -103,6 +106,8 @@ class PostgresServer:
                 user=user,
                 group=group,
                 extra_groups=None if self._user is None else [],
+                # Nobody needs it when the tests were killed.
+                preexec_fn=_end_with_parent,
                 env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
             )
 
@@ -111,6 +116,10 @@ class PostgresServer:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         for process in (self._process.pid, *map(int, children)):
             os.kill(process, number)
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 def _other_user() -> pwd.struct_passwd:

@@ -10,12 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.service_process import Server, problem, upload, wait_for_end
+from tests.api.chaos_parts import long_prediction, part, prediction
+from tests.api.service_process import PART, Server, wait_for_end
 
 pytestmark = pytest.mark.slow
 
-# Long enough to be met while it runs, on a fast machine too.
-LONG = [{"name": f"h{n}", "factors": {"pull": [0.3, 0.6, 1.0 + 0.02 * n, 0.0]}} for n in range(12)]
+# Load histories of a problem that is long enough to be met while it is solved, on a fast machine too.
+MANY = 4
 
 
 @pytest.fixture
@@ -48,10 +49,19 @@ def until(met: Callable[[], object], seconds: float = 180) -> None:
         time.sleep(0.02)
 
 
-def ask(client: httpx.Client, mesh: str, **changes: object) -> str:
-    response = client.post("/v1/predictions", json=problem(mesh, **changes))
+def ask(client: httpx.Client, body: dict[str, object]) -> str:
+    response = client.post("/v1/predictions", json=body)
     assert response.status_code == 202, response.text
     return response.headers["Location"].rpartition("/")[2]
+
+
+def bar(client: httpx.Client) -> str:
+    """The id of a small part that is meshed."""
+    sent, form = part(0), {"length_unit": "mm"}
+    files = {"file": (sent.name, sent.content)}
+    response = client.post("/v1/meshes", files=files, data=form, headers={"Prefer": "wait=60"})
+    assert response.status_code in (200, 201), response.text
+    return str(response.json()["id"])
 
 
 def worked_on(server: Server, row: str, attempt: int) -> Callable[[], bool]:
@@ -62,8 +72,9 @@ def test_what_was_running_goes_on_whichever_process_is_killed(made: Callable[...
     server = made()
     server.start()
     with server.client() as client:
-        mesh = upload(client, element_size_m=0.008).json()["id"]
-        long, short = ask(client, mesh, load_histories=LONG), ask(client, mesh)
+        mesh = bar(client)
+        long = ask(client, long_prediction(1, mesh, histories=MANY))
+        short = ask(client, prediction(2, mesh, "solved"))
         until(worked_on(server, long, 1))
         server.kill_workers()
         until(worked_on(server, long, 2))
@@ -80,7 +91,7 @@ def test_what_was_running_goes_on_whichever_process_is_killed(made: Callable[...
         for row in (long, short):
             body = wait_for_end(client, f"/v1/predictions/{row}")
             assert body["status"] == "done", body
-        assert len(client.get(f"/v1/predictions/{long}/summary").json()["histories"]) == len(LONG)
+        assert len(client.get(f"/v1/predictions/{long}/summary").json()["histories"]) == MANY
         assert len(client.get("/v1/predictions").json()["predictions"]) == 2
     assert rows(server) == {mesh: ("ready", 1), long: ("done", 3), short: ("done", 1)}
     kept = tmp_path / "data" / "blobs" / "predictions" / long
@@ -94,8 +105,8 @@ def test_only_what_kills_its_worker_is_given_up(made: Callable[..., Server]) -> 
     server = made()
     server.start()
     with server.client() as client:
-        mesh = upload(client).json()["id"]
-        killer = ask(client, mesh, load_histories=LONG)
+        mesh = bar(client)
+        killer = ask(client, long_prediction(1, mesh, histories=MANY))
         until(worked_on(server, killer, 1))
         neighbour = upload_at_once(client)
         until(worked_on(server, neighbour, 1))
@@ -108,18 +119,16 @@ def test_only_what_kills_its_worker_is_given_up(made: Callable[..., Server]) -> 
         until(lambda: rows(server)[neighbour][0] == "ready")
         assert rows(server)[neighbour][1] == 2
         # And the service goes on.
-        assert wait_for_end(client, f"/v1/predictions/{ask(client, mesh)}")["status"] == "done"
+        assert wait_for_end(client, f"/v1/predictions/{ask(client, prediction(2, mesh, 'solved'))}")["status"] == "done"
     server.end()
 
 
 def upload_at_once(client: httpx.Client) -> str:
     """A part that takes a while to mesh, not waited for."""
-    part = Path(__file__).parents[2] / "meshes" / "bracket.step"
-    with part.open("rb") as stream:
-        form = {"element_size_m": "0.002"}
-        response = client.post(
-            "/v1/meshes", files={"file": (part.name, stream)}, data=form, headers={"Prefer": "wait=0"}
-        )
+    form = {"element_size_m": "0.004"}
+    with PART.open("rb") as stream:
+        files = {"file": (PART.name, stream)}
+        response = client.post("/v1/meshes", files=files, data=form, headers={"Prefer": "wait=0"})
     assert response.status_code == 202, response.text
     return str(response.json()["id"])
 
@@ -129,8 +138,7 @@ def test_a_planned_end_finishes_what_is_short_and_leaves_the_rest(made: Callable
     server = made(drain_s="1", job_attempts="1")
     server.start()
     with server.client() as client:
-        mesh = upload(client, element_size_m=0.008).json()["id"]
-        long = ask(client, mesh, load_histories=LONG)
+        long = ask(client, long_prediction(1, bar(client), histories=MANY))
         until(worked_on(server, long, 1))
     started = time.monotonic()
     assert server.end() == 0
@@ -155,7 +163,7 @@ def test_a_planned_end_finishes_what_is_short_and_leaves_the_rest(made: Callable
 
 def test_two_services_do_not_share_sqlite(made: Callable[..., Server]) -> None:
     server, second = made(), made()
-    server.start()
+    server.spawn()
+    until(lambda: "service started" in server.log())
     with pytest.raises(RuntimeError, match="another service uses the data directory"):
         second.start()
-    server.end()

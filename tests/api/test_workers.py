@@ -17,7 +17,7 @@ from api.away import DatabaseAwayError, RefusedError, StorageFullError
 from api.database import open_database
 from api.engine_log import Seldom
 from api.heartbeat import Heart
-from api.jobs import Job
+from api.jobs import DbosQueue, Job
 from api.locking import check_layout, clear_scratch, file_system, hold, place_of
 from api.naming import job_of
 from api.patience import Patience
@@ -265,6 +265,13 @@ def test_rows_without_a_job_get_one(engine: Engine) -> None:
     for name in ("no-job", "waits", "job-is-over"):
         assert jobs.known[job_of(records.prediction(name))] is False
     assert len(jobs.known) == 4, "the job that is over stays over; its row has another"
+
+
+def test_what_cannot_be_submitted_is_left_to_the_workers(database_url: str) -> None:
+    """The engine's tables are made by the first worker; a request that comes before it is not refused for that."""
+    queue = DbosQueue(database_url)
+    queue.submit(Job("solve", "row", "run"))
+    queue.close()
 
 
 def test_a_heart_beats_on_when_the_database_comes_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
