@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.away import AwayError
 from api.errors import NotFoundError, describe
@@ -128,13 +129,22 @@ class Guard:
         except Exception as error:
             log.exception("job failed")
             status, problem = "failed", describe(error)
-        if self.patience.until_done(lambda: self.records.finish(row, status, facts=facts, error=problem)):
+        if self._end(row, status, facts, problem):
             seconds = time.perf_counter() - started
             current_span().note({"surrogate.status": status})
             self.metrics.jobs.labels(kind, status).inc()
             self.metrics.job_seconds.labels(kind).observe(seconds)
             give_back_memory()
             log.info("job ended", status=status, seconds=round(seconds, 3), reason=problem.detail if problem else None)
+
+    def _end(self, row: Row, status: str, facts: Facts, problem: ProblemDetails | None) -> bool:
+        """Whether this attempt ended the row, with its outcome or because that cannot be stored."""
+        try:
+            return self.patience.until_done(lambda: self.records.finish(row, status, facts=facts, error=problem))
+        except SQLAlchemyError as error:
+            log.exception("the outcome of a job cannot be stored")
+            unstorable = describe(error)
+            return self.patience.until_done(lambda: self.records.finish(row, "failed", error=unstorable))
 
     def _give_up(self, row: Row) -> Facts:
         raise InfrastructureError(

@@ -220,7 +220,10 @@ class DbosEngine:
 
     def holders(self) -> set[str]:
         """Names of the workers that have jobs in hand."""
-        running = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        # Those of another version can only be run by workers of that version.
+        running = DBOS.list_workflows(
+            status="PENDING", app_version=APPLICATION_VERSION, load_input=False, load_output=False
+        )
         return {status.executor_id for status in running if status.executor_id}
 
     def recover(self, workers: Collection[str]) -> int:

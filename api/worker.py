@@ -176,8 +176,11 @@ def main(settings: Settings) -> None:
             patience_s = 0.0
             break
     threading.Thread(target=_end_anyway, args=(patience_s + _TIDYING_S,), daemon=True).start()
-    left = worker.stop(patience_s, hurry)
-    log.info("worker stopped", worker=worker.name, jobs_left=left)
+    try:
+        left = worker.stop(patience_s, hurry)
+        log.info("worker stopped", worker=worker.name, jobs_left=left)
+    except Exception as error:
+        log.warning("worker ends without tidying up", worker=worker.name, reason=str(error)[:200])
     # A solver in a thread cannot be interrupted; without this the process would wait for it to end.
     os._exit(0)
 
