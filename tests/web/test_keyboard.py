@@ -12,13 +12,13 @@ def test_the_whole_trip_by_keyboard(browser: Browser, service: Server) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark", reduced_motion="reduce")
     user = PageUser.of(context.new_page(), service.url)
     page, press = user.page, user.page.keyboard.press
+    # Watched from the beginning: a dialog that opens before it is watched would be lost.
+    page.on("filechooser", lambda chooser: chooser.set_files(PART))
 
     user.tab_to(page.get_by_label("Element size, mm"))
     page.keyboard.type("15")
     user.tab_to(page.locator("#part-file"))
-    with page.expect_file_chooser() as waiting:
-        press("Enter")
-    waiting.value.set_files(PART)
+    press("Enter")
     expect(page.locator("#part-facts")).to_contain_text("bracket.step")
 
     user.tab_to(page.locator("#faces-details summary"))

@@ -74,7 +74,7 @@ function loadBox(bench: Workbench, item: LoadCase, load: Load): HTMLElement {
 
 function values(names: string[], value: Vector, title: string, unit: string, changed: () => void): HTMLElement {
   const inputs = names.map((name, axis) => {
-    const input = numberInput(value[axis], `${title} ${name}, ${unit}`.replace("  ", " "), (given) => {
+    const input = numberInput(value[axis], `${name ? `${title} ${name}` : title}, ${unit}`, (given) => {
       value[axis] = given;
       changed();
     });
