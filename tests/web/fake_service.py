@@ -229,8 +229,8 @@ class FakeService:
         del headers["cross-origin-opener-policy"]
         route.fulfill(status=found.status, body=found.body, headers=dict(headers))
 
-    def with_answer(self, page: Page) -> None:
-        """Opens the page where an answer has been looked at before."""
+    def with_problem(self, page: Page) -> None:
+        """Opens the page where a problem was put together before, and an answer looked at."""
         self.serve(page)
         page.goto(URL)
         case = {"name": "pull", "loads": [{"kind": "force_n", "faces": [1], "value": [0, 0, 9], "point": None}]}
@@ -240,5 +240,9 @@ class FakeService:
             "memory => sessionStorage.setItem('surrogate-work', JSON.stringify(memory))", {**memory, "spec": None}
         )
         page.reload()
+
+    def with_answer(self, page: Page) -> None:
+        """Opens the page at an answer."""
+        self.with_problem(page)
         page.locator("#tab-results:enabled").click()
         page.locator("#time-bar").wait_for()
