@@ -38,7 +38,7 @@ class Engineer(HttpUser):
         """A part; sometimes in a size that nobody meshed before, so that there is meshing to do."""
         part = self.random.choice(PARTS)
         size, new = part.element_size_m, False
-        if size is not None and self.random.random() < 0.3:
+        if size is not None and self.meshes and self.random.random() < 0.3:
             size, new = size * self.random.uniform(0.95, 1.0), True
         fields = {"length_unit": part.length_unit, "element_size_m": size}
         content = Path(part.path).read_bytes()
@@ -56,7 +56,7 @@ class Engineer(HttpUser):
                 "GET", f"/v1/meshes/{view['id']}", "wait for a mesh", (200,), headers={"Prefer": "wait=10"}
             ).json()
         self.check(view["status"] == "ready", "a mesh is ready", str(view.get("error")))
-        if not new or not self.meshes:
+        if not new:
             # New sizes are meshed only: each one asked about would fill the worker's cache of factors a little more.
             self.meshes = [*self.meshes, (view["id"], part)][-KEPT:]
 
