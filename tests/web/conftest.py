@@ -9,8 +9,9 @@ from tests.api.service_process import Server
 from tests.web.browser import CHROMIUM, opened_browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For one module, as Playwright's event loop runs in this thread until it is closed."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
     with opened_browser() as browser:
