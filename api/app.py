@@ -18,6 +18,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
 
 from api import errors
+from api.allocator import use_few_arenas
 from api.backlog import Backlog
 from api.blobs import open_blobs
 from api.context import Context
@@ -43,6 +44,8 @@ from api.tracing import open_tracing
 log = structlog.get_logger()
 
 _SHUTDOWN_S = 5
+# Longer than clients and proxies keep a connection: one that is closed just when a request is sent loses that request.
+_KEEP_ALIVE_S = 75
 _CANNOT_RUN = 3
 _DOWNLOAD_THREADS = 12
 
@@ -111,6 +114,7 @@ def serve(settings: Settings) -> None:
         InfrastructureError: other machines could reach it, and there is no API key.
     """
     refuse_if_exposed(settings)
+    use_few_arenas()
     # uvicorn raises the signal that ended it once more when it is done; the jobs are safe by then.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -123,6 +127,7 @@ def serve(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     server = _Server(config)

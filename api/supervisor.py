@@ -29,8 +29,6 @@ from surrogate import InfrastructureError
 REFUSED = os.EX_CONFIG
 REFUSAL = "a worker may not run here; what it said before this tells why and what to do"
 DATABASE_PATIENCE_S = 30.0
-# glibc gives each of many threads memory of its own, which fills with holes; numpy and torch gain nothing by it.
-_FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 # A worker that dies young is started again after a pause that doubles up to the longest.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _YOUNG_S = 0.2, 15.0, 30.0
 # What a worker has to do after its patience with running jobs is over.
@@ -128,7 +126,7 @@ class Supervisor:
             "supervisor": os.getpid(),
             "supervised": worker.supervised,
         }
-        environment = self._settings.environment(own) | _FEW_ARENAS | dict(worker.environment)
+        environment = self._settings.environment(own) | dict(worker.environment)
         try:
             # A session of its own: what the terminal's Ctrl-C interrupts is the supervisor alone.
             process = subprocess.Popen([sys.executable, "-m", "api.worker"], env=environment, start_new_session=True)

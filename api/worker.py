@@ -16,6 +16,7 @@ from typing import IO
 import structlog
 
 import surrogate
+from api.allocator import use_few_arenas
 from api.away import RefusedError
 from api.batching import ByteBudget, MicroBatcher, ModelFidelity, Progress
 from api.blobs import open_blobs
@@ -150,6 +151,7 @@ def _engine(settings: Settings, records: Records, tracing: Tracing) -> DbosEngin
 
 def main(settings: Settings) -> None:
     """Works until SIGTERM or SIGINT, or until the supervisor is gone; at the second signal it waits for nothing."""
+    use_few_arenas()
     configure_logs(settings)
     stopping, hurry = threading.Event(), threading.Event()
 
