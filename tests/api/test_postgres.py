@@ -287,6 +287,9 @@ def test_three_workers_share_the_work_and_one_is_switched_off(
         seconds = until(lambda: rows.prediction(lost).worker != "w2", 60)
         # One process of another dies; what watches over it knows at once.
         (process,) = children(workers["w3"].process.pid)
+        further = [ask(client, long_prediction(number, mesh, histories=4)) for number in range(5, 8)]
+        made += further
+        until(lambda: rows.in_hand().get("w3") in further)
         hit = rows.in_hand()["w3"]
         os.kill(process, signal.SIGKILL)
         at_once = until(lambda: rows.prediction(hit).attempts == 2, 120)
