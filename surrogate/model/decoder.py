@@ -276,3 +276,11 @@ class TokenScalars:
     von_mises: Tensor
     displacement: Tensor
     permanent_set: Tensor
+
+
+def anchor_scalars(action: Tensor, displacement: Tensor) -> TokenScalars:
+    """What the anchor reads at the tokens, action [..., M, F] and displacement features [..., 3].
+
+    The heads say the same where the last enrichment changed nothing.
+    """
+    return TokenScalars(torch.expm1(action[..., 5]), action[..., 1], displacement[..., 0], displacement[..., 2])

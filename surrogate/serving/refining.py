@@ -3,12 +3,10 @@
 Shape letters: H histories, T steps, S states.
 """
 
-import torch
-
 from surrogate.fields import IntArray
 from surrogate.model.anchor_path import anchor_path
 from surrogate.model.anchor_state import anchor_states, displacement_reference, token_actions
-from surrogate.model.decoder import PlasticField, TokenScalars
+from surrogate.model.decoder import PlasticField, TokenScalars, anchor_scalars
 from surrogate.physics.reduced import corrected
 from surrogate.physics.reduced_span import ReducedSettings, points_near_yield
 from surrogate.serving.prepared import Prepared
@@ -35,5 +33,4 @@ def refined(item: Prepared, wanted: IntArray) -> tuple[PlasticField, TokenScalar
     states = anchor_states(item.graph, item.fields, path, wanted, None)
     actions = token_actions(item.graph, item.fields, path)
     features, _ = displacement_reference(item.fields, path, actions)
-    read = TokenScalars(torch.expm1(actions[..., 5]), actions[..., 1], features[..., 0], features[..., 2])
-    return PlasticField(states.strain, states.equivalent), read
+    return PlasticField(states.strain, states.equivalent), anchor_scalars(actions, features)
