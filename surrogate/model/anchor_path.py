@@ -53,6 +53,7 @@ class AnchorPath:
         earlier: coordinates before the last enrichment [H, T, J].
         mode_strain: [6, P, J], engineering shear.
         mode_displacement: [J, N, 3], m.
+        points: quadrature points at which the anchor lets anything flow [A].
     """
 
     factors: FloatArray
@@ -60,6 +61,7 @@ class AnchorPath:
     earlier: FloatArray
     mode_strain: FloatArray
     mode_displacement: FloatArray
+    points: IntArray
 
 
 def anchor_path(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor) -> AnchorPath:
@@ -67,7 +69,7 @@ def anchor_path(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnch
     displacement = np.zeros((0, *anchor.system.mesh.points.shape))
     if reduced.unknowns.shape[1]:
         displacement = anchor.system.displacement(reduced.unknowns)
-    return AnchorPath(factors, reduced.coordinates, reduced.earlier, reduced.strain, displacement)
+    return AnchorPath(factors, reduced.coordinates, reduced.earlier, reduced.strain, displacement, reduced.points)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,6 @@ from surrogate.physics.reduced import representative_histories
 
 NEIGHBOURS = 6
 _HISTORIES_LOOKED_AT = 16
-# Where elastic stress stays below this share of yield, the anchor itself lets nothing flow.
-_FLOWS = 0.35
 TOKENS_READ = 3
 CELL_FEATURES = 10
 TOKEN_FEATURES = 9
@@ -105,7 +103,7 @@ def build_part_graph(
     factors = path.factors.reshape(-1, path.factors.shape[-1])
     level = (elastic_envelope(form, factors) / yield_strength).reshape(-1, 4)  # [C, 4]
     hot = level.max(axis=1)
-    near = np.flatnonzero(hot > min(gate, _FLOWS))
+    near = np.union1d(np.flatnonzero(hot > gate), path.points // 4)
     plastic = _largest_plastic(anchor, path, near, level.size).reshape(-1, 4) / (
         yield_strength / material.youngs_modulus_pa
     )

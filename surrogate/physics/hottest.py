@@ -10,14 +10,12 @@ import numpy as np
 from surrogate.fields import FloatArray, IntArray
 from surrogate.physics.deviatoric import deviatoric_path, strain_deviator
 from surrogate.physics.elastic import ElasticAnchor
-from surrogate.physics.reduced_span import ReducedAnchor, points_near_yield
+from surrogate.physics.reduced_span import ReducedAnchor
 
 # Numbers that the strains of some states may take at once.
 _CHUNK = 10_000_000
 # Points times histories at which the law is run at once.
 _TOGETHER = 60_000
-# A point that stays below this share of yield in the elastic answer is not the worst of any history.
-_GATE = 0.6
 
 
 def hottest_points(
@@ -34,7 +32,7 @@ def hottest_points(
         count: points, at most.
         each: points that one state may name.
     """
-    points = points_near_yield(anchor, factors, _GATE)
+    points = reduced.points
     if len(points) <= count:
         return points
     path = np.concatenate([factors, reduced.coordinates], axis=-1)

@@ -21,6 +21,7 @@ from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.hottest import reduced_peaks
 from surrogate.physics.hyper_reduction import KnownHistories, chosen_points, plastic_fields
+from surrogate.physics.near_yield import extreme_states, points_near_yield, points_pushed
 from surrogate.physics.reduced_span import (
     ENERGY,
     EVENING,
@@ -28,11 +29,9 @@ from surrogate.physics.reduced_span import (
     ReducedSettings,
     empty_span,
     enriched,
-    extreme_states,
     plain_rounds,
     plastic_modes,
     plastic_snapshots,
-    points_near_yield,
     representative_histories,
     widened,
 )
@@ -77,45 +76,43 @@ def reduced_anchor(
     settings = replace(settings, tolerance=settings.crowd_tolerance)
     few = _at_all_points(anchor, factors[chosen], points, settings)
     if not few.unknowns.shape[1]:
-        return empty_span(anchor, factors)
-    return _crowd(anchor, factors, points, chosen, few, settings)
+        return empty_span(anchor, factors, points)
+    return _crowd(anchor, factors, chosen, few, settings)
 
 
 def _at_all_points(
     anchor: ElasticAnchor, factors: FloatArray, points: IntArray, settings: ReducedSettings
 ) -> ReducedAnchor:
     """Every history integrated at every point that may yield, from no modes on."""
-    start = empty_span(anchor, factors)
+    start = empty_span(anchor, factors, points)
     if not len(points):
         return start
     chosen = representative_histories(factors, settings.snapshot_histories)
-    first = _of_plastic_strain(anchor, factors, points, start, chosen, settings)
-    return corrected(anchor, factors, points, first, settings) if first.unknowns.shape[1] else start
+    first = _of_plastic_strain(anchor, factors, start, chosen, settings)
+    return corrected(anchor, factors, first, settings) if first.unknowns.shape[1] else start
 
 
 def _of_plastic_strain(
     anchor: ElasticAnchor,
     factors: FloatArray,
-    points: IntArray,
     reduced: ReducedAnchor,
     chosen: IntArray,
     settings: ReducedSettings,
 ) -> ReducedAnchor:
     """One round: the elastic displacement of the plastic strain of chosen histories becomes modes."""
-    snapshots = plastic_snapshots(anchor, points, factors[chosen], reduced.coordinates[chosen], reduced, settings)
-    fields = plastic_modes(snapshots, anchor.system.volumes.ravel()[points], settings.modes)
-    return enriched(anchor, factors, points, reduced, fields) if len(fields) else reduced
+    snapshots = plastic_snapshots(anchor, factors[chosen], reduced.coordinates[chosen], reduced, settings)
+    fields = plastic_modes(snapshots, anchor.system.volumes.ravel()[reduced.points], settings.modes)
+    return enriched(anchor, factors, reduced, fields) if len(fields) else reduced
 
 
 def corrected(
-    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, reduced: ReducedAnchor, settings: ReducedSettings
+    anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, settings: ReducedSettings
 ) -> ReducedAnchor:
     """Enrich a span by what its histories lack, in rounds, until no history moves or the rounds are over.
 
     Args:
         anchor: elastic answer to each load case.
         factors: [H, T, K].
-        points: those that may yield [A].
         reduced: the histories in the span so far.
         settings: rounds and tolerance.
     """
@@ -125,31 +122,37 @@ def corrected(
         restless = every if number < settings.enrichments else every[reduced.moved > tolerance]
         if not len(restless):
             break
-        part = _enlarged(anchor, factors[restless], points, reduced.of(restless), settings)
+        part = _enlarged(anchor, factors[restless], reduced.of(restless), settings)
         if part.unknowns.shape[1] == reduced.unknowns.shape[1]:
             break
         reduced = reduced.with_part(part, restless)
-    return reduced
+    # What flows in the last state is told, though its flow is not felt any more.
+    path = (factors, reduced.coordinates)
+    return replace(
+        reduced, points=points_pushed(anchor, reduced.strain, path, reduced.points, max(1.0, settings.pushed))
+    )
 
 
 def _enlarged(
-    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, reduced: ReducedAnchor, settings: ReducedSettings
+    anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, settings: ReducedSettings
 ) -> ReducedAnchor:
     """One round: Newton's corrections of some states of some histories become modes."""
+    path = (factors, reduced.coordinates)
+    points = points_pushed(anchor, reduced.strain, path, reduced.points, settings.pushed)
+    reduced = replace(reduced, points=points)
     chosen = representative_histories(factors, settings.snapshot_histories)
     if not settings.correction.iterations:
-        return _of_plastic_strain(anchor, factors, points, reduced, chosen, settings)
+        return _of_plastic_strain(anchor, factors, reduced, chosen, settings)
     strain = np.concatenate([anchor.strain[:, points], reduced.strain[:, points]], axis=-1)
-    path = np.concatenate([factors[chosen], reduced.coordinates[chosen]], axis=-1)
-    combined = Combined(factors.shape[2], strain, path, reduced.unknowns)
+    acting = np.concatenate([factors[chosen], reduced.coordinates[chosen]], axis=-1)
+    combined = Combined(factors.shape[2], strain, acting, reduced.unknowns)
     added = leading(*corrections(anchor, points, combined, settings.correction), settings.modes, EVENING, ENERGY)
-    return widened(anchor, factors, points, reduced, added) if added.shape[1] else reduced
+    return widened(anchor, factors, reduced, added) if added.shape[1] else reduced
 
 
-def _spread(
-    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, chosen: IntArray, few: ReducedAnchor
-) -> ReducedAnchor:
+def _spread(anchor: ElasticAnchor, factors: FloatArray, chosen: IntArray, few: ReducedAnchor) -> ReducedAnchor:
     """The answer for all histories in the span that the chosen ones made, integrated at few points."""
+    points = few.points
     strain, volume = few.strain[:, points], anchor.system.volumes.ravel()[points]
     whole = ReducedProblem(anchor.strain[:, points], strain, volume, anchor.system.material)
     fields = np.concatenate([whole.case_strain, strain], axis=-1)
@@ -160,13 +163,12 @@ def _spread(
     # How far the last round moved is told of those alone that made it; what is known from all points stays.
     earlier = found.coordinates.copy()
     found.coordinates[chosen], found.settled[chosen], earlier[chosen] = few.coordinates, few.settled, few.earlier
-    return ReducedAnchor(few.unknowns, few.strain, found.coordinates, earlier, found.settled)
+    return ReducedAnchor(few.unknowns, few.strain, found.coordinates, earlier, found.settled, points)
 
 
 def _crowd(
     anchor: ElasticAnchor,
     factors: FloatArray,
-    points: IntArray,
     known: IntArray,
     few: ReducedAnchor,
     settings: ReducedSettings,
@@ -179,12 +181,11 @@ def _crowd(
     Args:
         anchor: elastic answer to each load case.
         factors: of all histories [H, T, K].
-        points: those that may yield [A].
         known: histories that were integrated at all points [C].
         few: their answer.
         settings: how many are corrected, and how often.
     """
-    spread = _spread(anchor, factors, points, known, few)
+    spread = _spread(anchor, factors, known, few)
     for number in range(settings.corrected_times if settings.worst else 0):
         peaks = reduced_peaks(anchor, factors, spread).max(axis=1)
         worst = np.argsort(-peaks, kind="stable")[: settings.worst]
@@ -192,10 +193,10 @@ def _crowd(
         if not len(worst):
             break
         before = spread.of(worst)
-        part = corrected(anchor, factors[worst], points, before, settings)
+        part = corrected(anchor, factors[worst], before, settings)
         known, few = np.concatenate([known, worst]), few.beside(part)
         last = number == settings.corrected_times - 1
         if last or part.away_from(before).max() <= settings.tolerance:
             return spread.with_part(part, worst)
-        spread = _spread(anchor, factors, points, known, few)
+        spread = _spread(anchor, factors, known, few)
     return spread

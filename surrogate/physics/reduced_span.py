@@ -7,13 +7,11 @@ n free unknowns.
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.spatial import ConvexHull
 
 from surrogate.fields import BoolArray, FloatArray, IntArray
 from surrogate.physics.deviatoric import deviatoric_path, strain_of_deviator
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.galerkin import ReducedProblem, integrate
-from surrogate.physics.invariants import deviator, tensor_norm
 from surrogate.physics.plasticity import elastic_stress
 from surrogate.physics.tangent_modes import CorrectionSettings
 
@@ -25,7 +23,6 @@ EVENING = 0.7
 ENERGY = 1e-6
 # A mode whose energy norm lies this far within the span of those before is one of them.
 _NEW_DIRECTION = 1e-5
-_FEW_STATES, _HULL_DIRECTIONS = 60, 4
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,8 @@ class ReducedSettings:
             is left adds up, so that a history of more than `steps` steps is asked for less in proportion.
         steps: see there.
         correction: how each round finds what the span lacks.
-        gate: points whose elastic von Mises stress stays below this share of yield are taken as elastic.
+        gate: points whose elastic von Mises stress stays below this share of yield are taken as elastic,
+        pushed: unless the modes bring them to this share of it.
         snapshot_histories: histories that make the modes of a round, at most.
         snapshot_steps: steps of each of them in the first round, at most.
         whole_histories: up to so many histories, all points that may yield are integrated; beyond, few points stand
@@ -56,7 +54,8 @@ class ReducedSettings:
     tolerance: float = 0.05
     steps: int = 20
     correction: CorrectionSettings = field(default_factory=CorrectionSettings)
-    gate: float = 0.35
+    gate: float = 0.8
+    pushed: float = 0.9
     snapshot_histories: int = 16
     snapshot_steps: int = 8
     whole_histories: int = 32
@@ -66,8 +65,18 @@ class ReducedSettings:
 
 
 def plain_rounds(enrichments: int) -> ReducedSettings:
-    """So many rounds for every history, each of the elastic displacement of the plastic strain of the one before."""
-    return ReducedSettings(enrichments=enrichments, further=0, correction=CorrectionSettings(iterations=0), worst=0)
+    """So many rounds for every history, each of the elastic displacement of the plastic strain of the one before.
+
+    Its points are those of decision 11, where the elastic answer alone says which may flow.
+    """
+    return ReducedSettings(
+        enrichments=enrichments,
+        further=0,
+        correction=CorrectionSettings(iterations=0),
+        gate=0.35,
+        pushed=np.inf,
+        worst=0,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +89,7 @@ class ReducedAnchor:
         coordinates: [H, T, J].
         earlier: coordinates before the last enrichment, zero for the modes that it added [H, T, J].
         settled: whether a step found its balance in the span [H, T]; where not, the part is at or past collapse.
+        points: quadrature points that were integrated; all others are elastic [A].
     """
 
     unknowns: FloatArray
@@ -87,6 +97,7 @@ class ReducedAnchor:
     coordinates: FloatArray
     earlier: FloatArray
     settled: BoolArray
+    points: IntArray
 
     @property
     def moved(self) -> FloatArray:
@@ -98,7 +109,7 @@ class ReducedAnchor:
     def of(self, histories: IntArray) -> "ReducedAnchor":
         """Some of the histories in the same span."""
         rows = (self.coordinates[histories], self.earlier[histories], self.settled[histories])
-        return ReducedAnchor(self.unknowns, self.strain, *rows)
+        return ReducedAnchor(self.unknowns, self.strain, *rows, self.points)
 
     def away_from(self, before: "ReducedAnchor") -> FloatArray:
         """How far each history is from an answer in fewer modes, as a share of its size, in energy [H]."""
@@ -113,7 +124,7 @@ class ReducedAnchor:
         rows = zip(
             (mine.coordinates, mine.earlier, mine.settled), (part.coordinates, part.earlier, part.settled), strict=True
         )
-        return ReducedAnchor(part.unknowns, part.strain, *(np.concatenate(both) for both in rows))
+        return ReducedAnchor(part.unknowns, part.strain, *(np.concatenate(both) for both in rows), mine.points)
 
     def with_part(self, part: "ReducedAnchor", histories: IntArray) -> "ReducedAnchor":
         """These histories as a part answers them, whose span has this one's modes and then more."""
@@ -121,75 +132,43 @@ class ReducedAnchor:
         coordinates, earlier = np.pad(self.coordinates, grown), np.pad(self.earlier, grown)
         settled = self.settled.copy()
         coordinates[histories], earlier[histories], settled[histories] = part.coordinates, part.earlier, part.settled
-        return ReducedAnchor(part.unknowns, part.strain, coordinates, earlier, settled)
+        points = np.union1d(self.points, part.points)
+        return ReducedAnchor(part.unknowns, part.strain, coordinates, earlier, settled, points)
 
 
-def empty_span(anchor: ElasticAnchor, factors: FloatArray) -> ReducedAnchor:
-    """No modes: every history as the elastic answer has it."""
+def empty_span(anchor: ElasticAnchor, factors: FloatArray, points: IntArray) -> ReducedAnchor:
+    """No modes: every history [H, T, K] as the elastic answer has it; points that may flow [A]."""
     none = np.zeros((*factors.shape[:2], 0))
     unknowns, strain = np.zeros((len(anchor.unknowns), 0)), np.zeros((*anchor.strain.shape[:2], 0))
-    return ReducedAnchor(unknowns, strain, none, none, np.ones(factors.shape[:2], dtype=bool))
+    return ReducedAnchor(unknowns, strain, none, none, np.ones(factors.shape[:2], dtype=bool), points)
 
 
-def enriched(
-    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, reduced: ReducedAnchor, plastic: FloatArray
-) -> ReducedAnchor:
+def enriched(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, plastic: FloatArray) -> ReducedAnchor:
     """Add the displacement that fields of plastic strain cause to the span, and integrate again.
 
     Args:
         anchor: elastic answer to each load case.
         factors: [H, T, K].
-        points: where the fields live [A].
         reduced: the span so far.
-        plastic: fields of plastic strain [J', 6, A], engineering shear.
+        plastic: fields of plastic strain at its points [J', 6, A], engineering shear.
     """
     system = anchor.system
     everywhere = np.zeros((6, system.volumes.size, len(plastic)))
-    everywhere[:, points] = plastic.transpose(1, 2, 0)
+    everywhere[:, reduced.points] = plastic.transpose(1, 2, 0)
     caused = system.factor.solve(system.internal_force(elastic_stress(everywhere, system.material)))
-    return widened(anchor, factors, points, reduced, caused)
+    return widened(anchor, factors, reduced, caused)
 
 
-def widened(
-    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, reduced: ReducedAnchor, added: FloatArray
-) -> ReducedAnchor:
+def widened(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, added: FloatArray) -> ReducedAnchor:
     """Add displacements [n, J'] to the span, and integrate again; the other arguments as of `enriched`."""
     system, known = anchor.system, reduced.unknowns.shape[1]
     unknowns = _orthonormal(system, reduced.unknowns, added)
     strain = np.concatenate([reduced.strain, system.strain(unknowns[:, known:])], axis=-1)
-    weights = system.volumes.ravel()[points]
+    points, weights = reduced.points, system.volumes.ravel()[reduced.points]
     problem = ReducedProblem(anchor.strain[:, points], strain[:, points], weights, system.material)
     earlier = np.pad(reduced.coordinates, ((0, 0), (0, 0), (0, unknowns.shape[1] - known)))
     found = integrate(problem, factors)
-    return ReducedAnchor(unknowns, strain, found.coordinates, earlier, found.settled)
-
-
-def points_near_yield(anchor: ElasticAnchor, factors: FloatArray, gate: float) -> IntArray:
-    """Quadrature points whose elastic von Mises stress reaches a share of yield in some state [A]."""
-    states = extreme_states(np.unique(factors.reshape(-1, factors.shape[-1]), axis=0))
-    largest = np.zeros(anchor.stress.shape[1])
-    shape = deviator(anchor.stress)
-    for chunk in np.array_split(states, max(1, len(states) * largest.size // 2_000_000)):
-        largest = np.maximum(largest, tensor_norm(shape @ chunk.T).max(axis=-1))
-    return np.flatnonzero(np.sqrt(1.5) * largest > gate * anchor.system.material.yield_strength_pa)
-
-
-def extreme_states(states: FloatArray) -> FloatArray:
-    """The states [S', K] among load factors [S, K] at one of which every convex function of them is largest.
-
-    Von Mises stress is such a function; the corners of the convex hull are such states. All of them are returned where
-    they are few, or span more than four directions, whose hull costs more than it saves.
-    """
-    _, size, axes = np.linalg.svd(states, full_matrices=False)
-    rank = int((size > 1e-9 * size[0]).sum()) if len(states) else 0
-    if len(states) <= _FEW_STATES or not 1 <= rank <= _HULL_DIRECTIONS:
-        return states
-    along = states @ axes[:rank].T
-    if rank == 1:
-        return states[[int(along.argmin()), int(along.argmax())]]
-    # No load is a state as well: with it, states of one plane have a hull.
-    corners = ConvexHull(np.concatenate([along, np.zeros((1, rank))])).vertices
-    return states[corners[corners < len(states)]]
+    return ReducedAnchor(unknowns, strain, found.coordinates, earlier, found.settled, points)
 
 
 def representative_histories(factors: FloatArray, count: int) -> IntArray:
@@ -209,14 +188,13 @@ def representative_histories(factors: FloatArray, count: int) -> IntArray:
 
 def plastic_snapshots(
     anchor: ElasticAnchor,
-    points: IntArray,
     factors: FloatArray,
     coordinates: FloatArray,
     reduced: ReducedAnchor,
     settings: ReducedSettings,
 ) -> FloatArray:
     """Plastic strain of some histories at some steps, by the law along the strain of cases and modes [S, 6, A]."""
-    strain = np.concatenate([anchor.strain[:, points], reduced.strain[:, points]], axis=-1)
+    strain = np.concatenate([field[:, reduced.points] for field in (anchor.strain, reduced.strain)], axis=-1)
     path = np.concatenate([factors, coordinates], axis=-1)
     steps = factors.shape[1]
     kept = set(np.linspace(0, steps - 1, min(steps, settings.snapshot_steps)).round().astype(int).tolist())

@@ -8,7 +8,7 @@ from surrogate.model.anchor_path import anchor_path
 from surrogate.model.anchor_state import anchor_states, displacement_reference, token_actions
 from surrogate.model.decoder import PlasticField, TokenScalars, anchor_scalars
 from surrogate.physics.reduced import corrected
-from surrogate.physics.reduced_span import ReducedSettings, points_near_yield
+from surrogate.physics.reduced_span import ReducedSettings
 from surrogate.serving.prepared import Prepared
 
 # Rounds beyond those of the anchor, at most, until one moves no history by more than this share of its size. A round
@@ -27,8 +27,7 @@ def refined(item: Prepared, wanted: IntArray) -> tuple[PlasticField, TokenScalar
         The plastic strain of these states, and what the wider anchor reads at the tokens at every step.
     """
     factors = item.path.factors
-    points = points_near_yield(item.anchor, factors, REFINING.gate)
-    reduced = corrected(item.anchor, factors, points, item.reduced, REFINING)
+    reduced = corrected(item.anchor, factors, item.reduced, REFINING)
     path = anchor_path(item.anchor, factors, reduced)
     states = anchor_states(item.graph, item.fields, path, wanted, None)
     actions = token_actions(item.graph, item.fields, path)

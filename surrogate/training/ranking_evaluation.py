@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 from surrogate.data.simulation_file import load_simulation
 from surrogate.errors import InputError
-from surrogate.fields import FloatArray
+from surrogate.fields import FloatArray, IntArray
 from surrogate.model.anchor_path import local_path
 from surrogate.physics.elastic import ElasticAnchor, elastic_anchor
 from surrogate.physics.problem import Problem
@@ -166,18 +166,17 @@ def largest_plastic_strain(method: str, problem: Problem, model: str | None) -> 
         raise InputError(f"no method {method!r}; there are {', '.join(METHODS)}")
     anchor = elastic_anchor(replace(problem, load_histories=problem.load_histories[:1]))
     factors = np.stack([history.factors for history in problem.load_histories])
-    strain, path = anchor.strain, factors
+    strain, path, points = anchor.strain, factors, points_near_yield(anchor, factors, ReducedSettings().gate)
     if method != LOCAL:
         plain = {reduced_name(k): plain_rounds(k) for k in ENRICHMENTS}
         reduced = reduced_anchor(anchor, factors, plain.get(method))
         strain = np.concatenate([strain, reduced.strain], axis=-1)
-        path = np.concatenate([factors, reduced.coordinates], axis=-1)
-    return _largest(anchor, strain, path, factors)
+        path, points = np.concatenate([factors, reduced.coordinates], axis=-1), reduced.points
+    return _largest(anchor, strain, path, points)
 
 
-def _largest(anchor: ElasticAnchor, strain: FloatArray, path: FloatArray, factors: FloatArray) -> FloatArray:
+def _largest(anchor: ElasticAnchor, strain: FloatArray, path: FloatArray, points: IntArray) -> FloatArray:
     """Along the strain of cases and modes, at the points that may yield, some histories at a time [H]."""
-    points = points_near_yield(anchor, factors, ReducedSettings().gate)
     if not len(points):
         return np.zeros(len(path))
     material, found = anchor.system.material, []

@@ -144,7 +144,8 @@ def test_modes_that_span_the_solution_give_the_solution() -> None:
     inelastic = unknowns - np.einsum("nk,htk->hnt", PART.elastic.unknowns, FACTORS)  # [H, n, T]
     modes = inelastic.transpose(1, 0, 2).reshape(len(inelastic[0]), -1)
     one_each = np.eye(modes.shape[1]).reshape(2, 4, -1)
-    spanned = AnchorPath(FACTORS, one_each, 0 * one_each, system.strain(modes), system.displacement(modes))
+    strain, displacement = system.strain(modes), system.displacement(modes)
+    spanned = AnchorPath(FACTORS, one_each, 0 * one_each, strain, displacement, np.arange(system.volumes.size))
     for found, local in zip(steps(path=spanned), path(FACTORS), strict=True):
         for i, true in enumerate(solved):
             truth = true.equivalent_plastic_strain[found.step].ravel()

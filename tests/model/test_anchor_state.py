@@ -141,7 +141,9 @@ def spanned() -> AnchorPath:
     modes = unknowns - PART.elastic.unknowns @ FACTORS.reshape(-1, 2).T
     coordinates = np.eye(8).reshape(2, 4, 8)
     steady = np.ones((2, 4), dtype=bool)
-    reduced = ReducedAnchor(modes, system.strain(modes), coordinates, 0 * coordinates, steady)
+    reduced = ReducedAnchor(
+        modes, system.strain(modes), coordinates, 0 * coordinates, steady, np.arange(system.volumes.size)
+    )
     return anchor_path(PART.elastic, FACTORS, reduced)
 
 
@@ -154,7 +156,7 @@ def test_more_modes_and_rounds_leave_a_smaller_defect() -> None:
     richer = anchored(PROBLEM, ReducedSettings(modes=8, enrichments=3))
     sizes = [np.linalg.norm(defect(path), axis=(1, 2)) for path in (PATH, richer.path)]
     yielding = sizes[0] > 0
-    assert yielding.sum() == 6 and (sizes[1][yielding] < 0.5 * sizes[0][yielding]).all()
+    assert yielding.sum() == 6 and (sizes[1][yielding] < 0.6 * sizes[0][yielding]).all()
 
 
 @pytest.mark.parametrize("together", [1, 3 * 4 * 96])

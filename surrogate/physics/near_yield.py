@@ -1,0 +1,96 @@
+"""Which points of a part may flow: those that the elastic answer brings near yield, and those that flow pushes there.
+
+Near collapse the load goes where the part is still elastic, at points that the elastic answer alone leaves far below
+yield. Whatever of the strain the modes make is therefore looked at after each round, outside of the points that count.
+Shape letters: P quadrature points, A points that may flow, J modes, H histories, T steps, S states, K load cases.
+"""
+
+import numpy as np
+from scipy.spatial import ConvexHull
+
+from surrogate.fields import FloatArray, IntArray
+from surrogate.physics.deviatoric import strain_deviator
+from surrogate.physics.elastic import ElasticAnchor
+from surrogate.physics.invariants import deviator, tensor_norm
+from surrogate.physics.tangent_modes import steps_of_flow
+
+_FEW_STATES, _HULL_DIRECTIONS = 60, 4
+# States of each history at which points are looked for, and numbers that their strains may take at once.
+_LOOKED_AT, _CHUNK = 4, 5_000_000
+
+
+def points_near_yield(anchor: ElasticAnchor, factors: FloatArray, gate: float) -> IntArray:
+    """Quadrature points whose elastic von Mises stress reaches a share of yield in some state [A].
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: [H, T, K].
+        gate: the share.
+    """
+    states = extreme_states(np.unique(factors.reshape(-1, factors.shape[-1]), axis=0))
+    largest = np.zeros(anchor.stress.shape[1])
+    shape = deviator(anchor.stress)
+    for chunk in np.array_split(states, max(1, len(states) * largest.size // 2_000_000)):
+        largest = np.maximum(largest, tensor_norm(shape @ chunk.T).max(axis=-1))
+    return np.flatnonzero(np.sqrt(1.5) * largest > gate * anchor.system.material.yield_strength_pa)
+
+
+def points_pushed(
+    anchor: ElasticAnchor,
+    mode_strain: FloatArray,
+    path: tuple[FloatArray, FloatArray],
+    points: IntArray,
+    share: float,
+) -> IntArray:
+    """Points that the modes push near yield, in ascending order with those that are known [A'].
+
+    What does not flow answers its strain elastically, so that the strain of load cases and modes tells its stress.
+
+    Args:
+        anchor: elastic answer to each load case.
+        mode_strain: strain of the modes [6, P, J], engineering shear.
+        path: factors [H, T, K] and coordinates of the modes [H, T, J].
+        points: those that are known [A].
+        share: of yield that von Mises stress must pass; infinite finds none.
+    """
+    if not mode_strain.shape[2] or not np.isfinite(share):
+        return points
+    factors, coordinates = path
+    material, outside = anchor.system.material, np.setdiff1d(np.arange(anchor.strain.shape[1]), points)
+    states = _telling_states(coordinates)
+    acting = np.concatenate([factors, coordinates], axis=-1)[states[:, 0], states[:, 1]].astype(np.float32)
+    strain = [strain_deviator(field[:, outside]) for field in (anchor.strain, mode_strain)]
+    flat = np.concatenate(strain, axis=-1).reshape(-1, acting.shape[1]).T.astype(np.float32)
+    largest = np.zeros(len(outside), np.float32)
+    for chunk in np.array_split(acting, max(1, len(acting) * flat.shape[1] // _CHUNK)):
+        square = ((chunk @ flat).reshape(len(chunk), 5, -1) ** 2).sum(axis=1)
+        largest = np.maximum(largest, square.max(axis=0, initial=0.0))
+    stress = np.sqrt(1.5 * largest) * (2 * material.shear_modulus_pa)
+    return np.union1d(points, outside[stress > share * material.yield_strength_pa])
+
+
+def _telling_states(coordinates: FloatArray) -> IntArray:
+    """Of each history states at equal shares of its flow, that of most flow, and the last: history and step [S, 2]."""
+    every = np.arange(len(coordinates))
+    most = np.linalg.norm(coordinates, axis=2).argmax(axis=1)
+    last = np.full(len(every), coordinates.shape[1] - 1)
+    ends = [np.stack([every, steps], axis=1) for steps in (most, last)]
+    return np.unique(np.concatenate([steps_of_flow(coordinates, _LOOKED_AT), *ends]), axis=0)
+
+
+def extreme_states(states: FloatArray) -> FloatArray:
+    """The states [S', K] among load factors [S, K] at one of which every convex function of them is largest.
+
+    Von Mises stress is such a function; the corners of the convex hull are such states. All of them are returned where
+    they are few, or span more than four directions, whose hull costs more than it saves.
+    """
+    _, size, axes = np.linalg.svd(states, full_matrices=False)
+    rank = int((size > 1e-9 * size[0]).sum()) if len(states) else 0
+    if len(states) <= _FEW_STATES or not 1 <= rank <= _HULL_DIRECTIONS:
+        return states
+    along = states @ axes[:rank].T
+    if rank == 1:
+        return states[[int(along.argmin()), int(along.argmax())]]
+    # No load is a state as well: with it, states of one plane have a hull.
+    corners = ConvexHull(np.concatenate([along, np.zeros((1, rank))])).vertices
+    return states[corners[corners < len(states)]]
