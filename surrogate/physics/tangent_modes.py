@@ -32,14 +32,18 @@ class CorrectionSettings:
     """How corrections are found.
 
     Attributes:
-        iterations: of conjugate gradients; one gives the elastic displacement of what is out of balance. None at all
-            leaves rounds to the elastic displacement of the plastic strain itself, as the first round is made.
+        iterations: of conjugate gradients, at most; one gives the elastic displacement of what is out of balance. None
+            at all leaves rounds to the elastic displacement of the plastic strain itself, as the first round is made.
+        fewest_iterations: of every state.
+        accuracy: share of what was out of balance, in elastic energy norm, at which a state needs no more of them.
         states: of all histories together, about.
         fewest: states of each history.
         most: states of each history.
     """
 
-    iterations: int = 4
+    iterations: int = 8
+    fewest_iterations: int = 4
+    accuracy: float = 0.1
     states: int = 12
     fewest: int = 2
     most: int = 6
@@ -83,7 +87,7 @@ def corrections(
         return none, none
     part = _Softened(anchor.system, states)
     held = anchor.system.stiffness @ (combined.unknowns @ states.path[:, combined.cases :].T)
-    return part.solve(part.force(states.plastic) - held, settings.iterations)
+    return part.solve(part.force(states.plastic) - held, settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,26 +187,39 @@ class _Softened:
         """Nodal forces [n, S] of the stress that plastic strain deviators [5, F, S] take away, N."""
         return np.asarray(self._testing @ plastic.reshape(-1, plastic.shape[2]))
 
-    def _softening(self, displacement: FloatArray) -> FloatArray:
-        """Forces [n, S] that displacements [n, S] do not meet, since points flow, N."""
-        states = self._states
-        strain = np.asarray(self._strain @ displacement).reshape(states.plastic.shape)
-        along = states.along * np.einsum("cfs,cfs->fs", states.direction, strain)
-        return self.force(states.across * strain + along * states.direction)
+    def _softening(self, displacement: FloatArray, chosen: IntArray) -> FloatArray:
+        """Forces [n, R] that displacements [n, R] of chosen states do not meet, since points flow, N."""
+        fields = (self._states.direction, self._states.across, self._states.along)
+        every = len(chosen) == fields[0].shape[2]
+        direction, across, along = fields if every else (field[..., chosen] for field in fields)
+        strain = np.asarray(self._strain @ displacement).reshape(direction.shape)
+        flowing = along * np.einsum("cfs,cfs->fs", direction, strain)
+        return self.force(across * strain + flowing * direction)
 
-    def solve(self, right: FloatArray, iterations: int) -> tuple[FloatArray, FloatArray]:
+    def solve(self, right: FloatArray, settings: CorrectionSettings) -> tuple[FloatArray, FloatArray]:
         """Displacements [n, S] for forces [n, S], and the elastic stiffness times these."""
-        found, elastic, left = np.zeros_like(right), np.zeros_like(right), right
-        way, force, size = found, elastic, np.ones(right.shape[1])
-        for _ in range(iterations):
-            eased = self._system.factor.solve(left)
-            before, size = size, (left * eased).sum(axis=0)
+        left = right.copy()
+        found, elastic, way, force = (np.zeros_like(right) for _ in range(4))
+        size, first = np.ones(right.shape[1]), np.zeros(right.shape[1])
+        open_ = np.arange(right.shape[1])
+        for iteration in range(settings.iterations):
+            eased = self._system.factor.solve(left[:, open_])
+            before, size[open_] = size[open_], (left[:, open_] * eased).sum(axis=0)
+            first = first if iteration else size.copy()
+            enough = settings.accuracy if iteration >= settings.fewest_iterations else 0.0
+            needed = size[open_] > enough**2 * first[open_]
+            open_, eased, before = open_[needed], eased[:, needed], before[needed]
+            if not len(open_):
+                break
             # What eases `left` has it as its elastic force, so that the stiffness is never applied.
-            turn = size / np.maximum(before, 1e-300)
-            way, force = eased + turn * way, left + turn * force
-            met = force - self._softening(way)
-            share = size / np.maximum((way * met).sum(axis=0), 1e-300)
-            found, elastic, left = found + share * way, elastic + share * force, left - share * met
+            turn = size[open_] / np.maximum(before, 1e-300)
+            way[:, open_] = eased + turn * way[:, open_]
+            force[:, open_] = left[:, open_] + turn * force[:, open_]
+            met = force[:, open_] - self._softening(way[:, open_], open_)
+            share = size[open_] / np.maximum((way[:, open_] * met).sum(axis=0), 1e-300)
+            found[:, open_] += share * way[:, open_]
+            elastic[:, open_] += share * force[:, open_]
+            left[:, open_] -= share * met
         return found, elastic
 
 

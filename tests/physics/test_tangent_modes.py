@@ -61,3 +61,21 @@ def test_leading_displacements_are_orthonormal_in_energy_and_span_the_given_ones
     assert found.shape == (9, 2)
     np.testing.assert_allclose(found.T @ stiffness @ found, np.eye(2), atol=1e-9)
     np.testing.assert_allclose(found @ (found.T @ stiffness @ given), given, atol=1e-8)
+
+
+def test_iterations_end_where_what_was_out_of_balance_has_become_small() -> None:
+    """A state that is asked for less gets fewer of them, and the others what they would get alone."""
+    anchor, points, settings = (
+        anchored(),
+        np.arange(anchored().system.volumes.size),
+        ReducedSettings(modes=4, further=0),
+    )
+    loose, tight = (
+        corrections(anchor, points, combined(settings), CorrectionSettings(60, 0, accuracy))[0]
+        for accuracy in (0.3, 1e-6)
+    )
+    fixed = corrections(anchor, points, combined(settings), CorrectionSettings(60, 60))[0]
+    size = np.linalg.norm(fixed, axis=0)
+    np.testing.assert_allclose(tight, fixed, atol=1e-4 * size.max())
+    off = np.linalg.norm(loose - fixed, axis=0) / size
+    assert (off > 1e-4).any() and (off < 0.7).all()
