@@ -124,7 +124,8 @@ class ReducedAnchor:
         rows = zip(
             (mine.coordinates, mine.earlier, mine.settled), (part.coordinates, part.earlier, part.settled), strict=True
         )
-        return ReducedAnchor(part.unknowns, part.strain, *(np.concatenate(both) for both in rows), mine.points)
+        coordinates, earlier, settled = (np.concatenate(both) for both in rows)
+        return ReducedAnchor(part.unknowns, part.strain, coordinates, earlier, settled, mine.points)
 
     def with_part(self, part: "ReducedAnchor", histories: IntArray) -> "ReducedAnchor":
         """These histories as a part answers them, whose span has this one's modes and then more."""
