@@ -10,7 +10,7 @@ import numpy as np
 from surrogate.physics.problem import Problem
 from surrogate.serving.answer import elastic_peaks
 from surrogate.serving.prepared import loaded_model, prepare
-from surrogate.serving.speaking import listen
+from surrogate.serving.token_reading import read_tokens
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def screen(problem: Problem, *, device: str = "auto", model: str | None = None) 
     """
     loaded = loaded_model(model, device)
     item = prepare(problem, loaded, lambda stage, done: None)
-    read = item.at_tokens(listen([item], loaded)[0].scalars)
+    read = item.at_tokens(read_tokens([item], loaded)[0].scalars)
     material, factors = problem.material, item.path.factors
     elastic = elastic_peaks(item.fields, factors)
     exact = np.maximum.accumulate(elastic, axis=1) <= material.yield_strength_pa

@@ -23,7 +23,7 @@ from surrogate.serving.calibration import floors, with_intervals
 from surrogate.serving.domain import domain_features
 from surrogate.serving.prepared import LoadedModel, Prepared, Progress, loaded_model, prepare
 from surrogate.serving.refining import refined
-from surrogate.serving.speaking import Spoken, decoded, listen
+from surrogate.serving.token_reading import TokenReading, decode_restless, read_tokens
 
 Fidelity = Literal["surrogate", "refined", "solved", "auto"]
 # "auto" solves where the interval of the peak plastic strain is wider than this factor either way.
@@ -75,10 +75,10 @@ def predict_many(
     prepared = [prepare(problem, loaded, report) for problem in problems]
     report("rollout", 0.0)
     started = time.perf_counter()
-    spoken = listen(prepared, loaded)
+    readings = read_tokens(prepared, loaded)
     seconds = (time.perf_counter() - started) / len(prepared)
     answers = []
-    for item, part in zip(prepared, spoken, strict=True):
+    for item, part in zip(prepared, readings, strict=True):
         answer = _answer(replace(item, seconds={**item.seconds, "rollout": seconds}), part, loaded, fidelity, report)
         if fidelity == "auto" and _unsure(answer):
             answer = replace(solve(item.problem, progress=report), warnings=_why_solved(answer))
@@ -86,7 +86,7 @@ def predict_many(
     return tuple(answers)
 
 
-def _answer(item: Prepared, part: Spoken, model: LoadedModel, fidelity: Fidelity, report: Progress) -> Fields:
+def _answer(item: Prepared, part: TokenReading, model: LoadedModel, fidelity: Fidelity, report: Progress) -> Fields:
     """From the rollout to the answer: decode, equilibrate, calibrate, judge."""
     clock = _Clock(item.seconds)
     exact = elastic_steps(item.fields, item.path.factors, item.problem)
@@ -118,14 +118,16 @@ def _answer(item: Prepared, part: Spoken, model: LoadedModel, fidelity: Fidelity
     return Fields(method, histories, item.fields.volumes, timings, warnings, verdict, model.identity)
 
 
-def _decoded(item: Prepared, part: Spoken, model: LoadedModel, wanted: IntArray, exact: BoolArray) -> PlasticField:
+def _decoded(
+    item: Prepared, part: TokenReading, model: LoadedModel, wanted: IntArray, exact: BoolArray
+) -> PlasticField:
     """The anchor's plastic strain, of histories that it has not brought to rest the network's."""
     asked = np.flatnonzero(item.restless[wanted[:, 0]])
     states = anchor_states(item.graph, item.fields, item.path, wanted, item.anchor if len(asked) else None, asked)
     strain, equivalent = states.strain.clone(), states.equivalent.clone()
     if part.rolled is not None and len(asked):
         index = torch.from_numpy(asked)
-        found = decoded(item, part.rolled, states.select(index), wanted[asked], model)
+        found = decode_restless(item, part.rolled, states.select(index), wanted[asked], model)
         strain[index], equivalent[index] = found.strain, found.equivalent
     return PlasticField(strain, equivalent)
 

@@ -17,7 +17,7 @@ from surrogate.serving.prepared import LoadedModel, Prepared
 
 
 @dataclass(frozen=True)
-class Spoken:
+class TokenReading:
     """What is said of one part.
 
     Attributes:
@@ -29,7 +29,7 @@ class Spoken:
     rolled: RolledPart | None
 
 
-def listen(items: Sequence[Prepared], model: LoadedModel) -> list[Spoken]:
+def read_tokens(items: Sequence[Prepared], model: LoadedModel) -> list[TokenReading]:
     """Roll the restless histories of several parts out, all in one batch."""
     asked = [item for item in items if item.restless.any()]
     requests = [_of(item.request, np.flatnonzero(item.restless)) for item in asked]
@@ -37,7 +37,7 @@ def listen(items: Sequence[Prepared], model: LoadedModel) -> list[Spoken]:
     return [_joined(item, rolled.get(id(item))) for item in items]
 
 
-def decoded(
+def decode_restless(
     item: Prepared, part: RolledPart, states: AnchorState, wanted: IntArray, model: LoadedModel
 ) -> PlasticField:
     """Plastic strain of states [S, 2] of restless histories, by the network."""
@@ -51,12 +51,12 @@ def _of(request: PartRequest, histories: IntArray) -> PartRequest:
     return PartRequest(request.graph, request.actions[index], request.displacement_features[index])
 
 
-def _joined(item: Prepared, part: RolledPart | None) -> Spoken:
+def _joined(item: Prepared, part: RolledPart | None) -> TokenReading:
     told = anchor_scalars(item.request.actions, item.request.displacement_features)
     if part is None:
-        return Spoken(told, None)
+        return TokenReading(told, None)
     index = torch.from_numpy(np.flatnonzero(item.restless))
     rows = {field.name: getattr(told, field.name).clone() for field in fields(TokenScalars)}
     for name, values in rows.items():
         values[index] = getattr(part.scalars, name)
-    return Spoken(TokenScalars(**rows), part)
+    return TokenReading(TokenScalars(**rows), part)

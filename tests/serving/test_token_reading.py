@@ -11,7 +11,7 @@ from surrogate.model.jepa import GraphJepa
 from surrogate.model.rollout import roll_out
 from surrogate.physics.problem import Problem
 from surrogate.serving.prepared import LoadedModel, Prepared, loaded_model, prepare
-from surrogate.serving.speaking import listen
+from surrogate.serving.token_reading import read_tokens
 from tests.model.parts import CLIMB, MILD, SWING, lively_model, save_model, wedge_problem
 
 
@@ -43,11 +43,11 @@ def test_what_is_told_is_as_if_the_network_were_asked_of_every_history(
     items = [made(problem, model, threshold, monkeypatch) for problem, threshold, _ in several]
     assert [tuple(item.restless) for item in items] == [expected for *_, expected in several]
     whole = roll_out(model.network, [item.request for item in items], model.device)
-    for item, spoken, rolled in zip(items, listen(items, model), whole, strict=True):
-        assert_same(spoken.scalars, rolled.scalars)
-        assert (spoken.rolled is None) == (not item.restless.any())
-        if spoken.rolled is not None:
-            torch.testing.assert_close(spoken.rolled.tokens, rolled.tokens[item.restless], rtol=1e-4, atol=1e-5)
+    for item, reading, rolled in zip(items, read_tokens(items, model), whole, strict=True):
+        assert_same(reading.scalars, rolled.scalars)
+        assert (reading.rolled is None) == (not item.restless.any())
+        if reading.rolled is not None:
+            torch.testing.assert_close(reading.rolled.tokens, rolled.tokens[item.restless], rtol=1e-4, atol=1e-5)
     # So that the law says something: of a restless history the network has another opinion than the anchor.
     assert not np.allclose(whole[0].scalars.plastic[0], torch.expm1(items[0].request.actions[0, ..., 5]), rtol=1e-3)
 
@@ -58,5 +58,5 @@ def test_a_part_at_rest_asks_nothing_of_the_network(model: LoadedModel, monkeypa
 
     item = made(wedge_problem((CLIMB, SWING)), model, np.inf, monkeypatch)
     monkeypatch.setattr(GraphJepa, "roll", refuse)
-    assert listen([item], model)[0].rolled is None
-    assert listen([], model) == []
+    assert read_tokens([item], model)[0].rolled is None
+    assert read_tokens([], model) == []
