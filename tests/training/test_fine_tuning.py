@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from surrogate.cli import app
 from surrogate.data.simulation_file import Simulation, load_simulation, save_simulation
 from surrogate.errors import CheckpointError, InputError
-from surrogate.model import graph
 from surrogate.model.checkpoint import load_checkpoint
 from surrogate.model.jepa import GraphJepa, ModelConfig
-from surrogate.training import trainer
+from surrogate.physics.reduced import plain_rounds
+from surrogate.training import samples, trainer
 from surrogate.training.batches import TrainingBatch, draw_batch
 from surrogate.training.config import TrainingConfig
 from surrogate.training.run_state import RunState, weights_mark
@@ -171,7 +171,7 @@ def test_parts_that_cannot_teach_are_told_of_before_any_step(
     with pytest.raises(InputError, match=r"none of the 2 parts in 'two' is a validation part.*add parts"):
         train(config)
     # A gate that no part comes near, as under loads of a tenth.
-    monkeypatch.setattr(graph, "_FLOWS", 100.0)
+    monkeypatch.setattr(samples, "plain_rounds", lambda rounds: replace(plain_rounds(rounds), gate=100.0))
     stiff = Path(save_model(tmp_path / "stiff", lively_model(replace(WIDER, gate=100.0))))
     with pytest.raises(InputError, match=r"nothing comes near yield in the 4 train parts.*exact without training"):
         train(tuning(campaign, tmp_path / "run2", stiff))
