@@ -132,6 +132,8 @@ def test_the_example_of_the_client_runs(tmp_path: Path) -> None:
         printed = run_as_pasted(blocks("python")[1].replace("http://127.0.0.1:8000", server.url), tmp_path)
     finally:
         server.end()
-    assert "equilibrium" in printed and "done 100%" in printed
+    # Four looks a second: which stages of a quick prediction are seen is chance.
+    assert re.search(r"^(anchor|encode|rollout|decode|equilibrium) \d+%$", printed, re.MULTILINE), printed
+    assert "done 100%" in printed
     (told,) = re.findall(r": (\d+) MPa, interval (\d+) MPa", printed)
     assert int(told[0]) > int(told[1]) > 0
