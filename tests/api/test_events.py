@@ -181,8 +181,8 @@ def test_many_listeners_cost_one_query_a_look(records: Records) -> None:
         statements.clear()
         waiting = [asyncio.create_task(next_event(stream)) for stream in streams]
         await asyncio.sleep(1)
-        # Four looks a second at two tables.
-        assert 2 <= len(statements) <= 10
+        # Four looks a second, each a beginning and a query of two tables; a query of each listener were 200.
+        assert 2 <= len(statements) <= 20
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -190,8 +190,8 @@ def test_many_listeners_cost_one_query_a_look(records: Records) -> None:
             await stream.aclose()
         statements.clear()
         await asyncio.sleep(0.6)
-        # One look may have been under way.
-        assert len(statements) <= 2, "nobody listens any more"
+        # One look may have been under way; were there more, they had come two or three times.
+        assert len(statements) <= 4, statements
 
     asyncio.run(run())
 
