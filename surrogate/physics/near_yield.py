@@ -12,6 +12,7 @@ from surrogate.fields import FloatArray, IntArray
 from surrogate.physics.deviatoric import strain_deviator
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.invariants import deviator, tensor_norm
+from surrogate.physics.reduced_span import ReducedAnchor
 from surrogate.physics.tangent_modes import steps_of_flow
 
 _FEW_STATES, _HULL_DIRECTIONS = 60, 4
@@ -35,38 +36,30 @@ def points_near_yield(anchor: ElasticAnchor, factors: FloatArray, gate: float) -
     return np.flatnonzero(np.sqrt(1.5) * largest > gate * anchor.system.material.yield_strength_pa)
 
 
-def points_pushed(
-    anchor: ElasticAnchor,
-    mode_strain: FloatArray,
-    path: tuple[FloatArray, FloatArray],
-    points: IntArray,
-    share: float,
-) -> IntArray:
+def points_pushed(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, share: float) -> IntArray:
     """Points that the modes push near yield, in ascending order with those that are known [A'].
 
     What does not flow answers its strain elastically, so that the strain of load cases and modes tells its stress.
 
     Args:
         anchor: elastic answer to each load case.
-        mode_strain: strain of the modes [6, P, J], engineering shear.
-        path: factors [H, T, K] and coordinates of the modes [H, T, J].
-        points: those that are known [A].
+        factors: [H, T, K].
+        reduced: the histories in the span of the modes.
         share: of yield that von Mises stress must pass; infinite finds none.
     """
-    if not mode_strain.shape[2] or not np.isfinite(share):
-        return points
-    factors, coordinates = path
-    material, outside = anchor.system.material, np.setdiff1d(np.arange(anchor.strain.shape[1]), points)
-    states = _telling_states(coordinates)
-    acting = np.concatenate([factors, coordinates], axis=-1)[states[:, 0], states[:, 1]].astype(np.float32)
-    strain = [strain_deviator(field[:, outside]) for field in (anchor.strain, mode_strain)]
+    if not reduced.strain.shape[2] or not np.isfinite(share):
+        return reduced.points
+    material, outside = anchor.system.material, np.setdiff1d(np.arange(anchor.strain.shape[1]), reduced.points)
+    states = _telling_states(reduced.coordinates)
+    acting = np.concatenate([factors, reduced.coordinates], axis=-1)[states[:, 0], states[:, 1]].astype(np.float32)
+    strain = [strain_deviator(field[:, outside]) for field in (anchor.strain, reduced.strain)]
     flat = np.concatenate(strain, axis=-1).reshape(-1, acting.shape[1]).T.astype(np.float32)
     largest = np.zeros(len(outside), np.float32)
     for chunk in np.array_split(acting, max(1, len(acting) * flat.shape[1] // _CHUNK)):
         square = ((chunk @ flat).reshape(len(chunk), 5, -1) ** 2).sum(axis=1)
         largest = np.maximum(largest, square.max(axis=0, initial=0.0))
     stress = np.sqrt(1.5 * largest) * (2 * material.shear_modulus_pa)
-    return np.union1d(points, outside[stress > share * material.yield_strength_pa])
+    return np.union1d(reduced.points, outside[stress > share * material.yield_strength_pa])
 
 
 def _telling_states(coordinates: FloatArray) -> IntArray:

@@ -127,18 +127,14 @@ def corrected(
             break
         reduced = reduced.with_part(part, restless)
     # What flows in the last state is told, though its flow is not felt any more.
-    path = (factors, reduced.coordinates)
-    return replace(
-        reduced, points=points_pushed(anchor, reduced.strain, path, reduced.points, max(1.0, settings.pushed))
-    )
+    return replace(reduced, points=points_pushed(anchor, factors, reduced, max(1.0, settings.pushed)))
 
 
 def _enlarged(
     anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, settings: ReducedSettings
 ) -> ReducedAnchor:
     """One round: Newton's corrections of some states of some histories become modes."""
-    path = (factors, reduced.coordinates)
-    points = points_pushed(anchor, reduced.strain, path, reduced.points, settings.pushed)
+    points = points_pushed(anchor, factors, reduced, settings.pushed)
     reduced = replace(reduced, points=points)
     chosen = representative_histories(factors, settings.snapshot_histories)
     if not settings.correction.iterations:
