@@ -16,6 +16,7 @@ from surrogate.model.anchor_path import elastic_von_mises, elastic_von_mises_squ
 from surrogate.physics.deviatoric import deviatoric_path
 from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import elastic_strain
+from surrogate.physics.problem import LoadHistory
 from surrogate.training.notch_rules import NOTCH_RULES, NotchRule
 
 # States whose stress at all points exists at a time, over the points.
@@ -23,19 +24,9 @@ _TOGETHER = 4_000_000
 HOTTEST = 4
 
 
-def turning_steps(factors: FloatArray) -> IntArray:
-    """Steps of one history [T, K] at which its factors change direction, and the last one [W]."""
-    before = np.diff(factors, axis=0, prepend=0.0)
-    after = np.diff(factors, axis=0, append=factors[-1:])
-    size = np.maximum(np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1), 1e-300)
-    turns = (before * after).sum(axis=1) < (1 - 1e-9) * size
-    turns[-1] = True
-    return np.flatnonzero(turns)
-
-
 def jumping(factors: FloatArray) -> list[FloatArray]:
     """The factors of each history [H, T, K] at its turning points alone, each [W, K]."""
-    return [history[turning_steps(history)] for history in factors]
+    return [LoadHistory("", history).turning_points().factors for history in factors]
 
 
 def padded(histories: Sequence[FloatArray]) -> FloatArray:

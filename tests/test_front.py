@@ -58,23 +58,6 @@ def row(page: ModuleType, seconds: float, median: float, p90: float = 0.5) -> ob
     return page.Row(5000, seconds, 0.1, 200, seconds, 1.0, 150, median, p90, None, None, 5)
 
 
-def test_a_history_turns_where_its_direction_changes_and_at_its_end(hottest: ModuleType) -> None:
-    # Up in two unequal steps (no turn), down, then the other case, then nothing more.
-    factors = np.array([[1.0, 0], [3, 0], [2, 0], [0, 0], [0, 1], [0, 2], [0, 2]])
-    assert hottest.turning_steps(factors).tolist() == [1, 3, 5, 6]
-
-
-def test_what_lies_between_turning_points_is_on_straight_lines(hottest: ModuleType) -> None:
-    generator = np.random.default_rng(3)
-    for _ in range(50):
-        factors = draw_history(generator, 20, 3).factors
-        at = hottest.turning_steps(factors)
-        corners = np.concatenate([np.zeros((1, 3)), factors[at]])
-        back = [np.interp(np.arange(20), [-1, *at], corners[:, case]) for case in range(3)]
-        # Rounding of the interpolation alone.
-        assert np.allclose(np.stack(back, axis=1), factors, atol=1e-12)
-
-
 def test_hottest_points_hold_the_hottest_of_every_state(hottest: ModuleType) -> None:
     generator = np.random.default_rng(5)
     stress, turned = generator.normal(size=(6, 300, 2)), generator.normal(size=(7, 3, 2))
@@ -163,7 +146,7 @@ def test_only_what_nothing_beats_is_on_the_front(page: ModuleType) -> None:
 
 def test_the_fastest_as_accurate_is_classical_and_within_both_errors(page: ModuleType) -> None:
     rows = {
-        "ours, tokens only": row(page, 0.1, 0.01, 0.01), "fast": row(page, 1, 0.2, 0.3),
+        "ours, quick": row(page, 0.1, 0.01, 0.01), "fast": row(page, 1, 0.2, 0.3),
         "median only": row(page, 5, 0.05, 0.4), "both": row(page, 9, 0.05, 0.1),
     }  # fmt: skip
     assert page.fastest(rows, 0.08) == "median only"
@@ -179,8 +162,8 @@ def test_the_fastest_as_accurate_is_classical_and_within_both_errors(page: Modul
 
 def test_the_section_states_speed_up_bar_and_what_misses_it(page: ModuleType, tmp_path: Path) -> None:
     rows = {
-        "5k | solved | 200": row(page, 90, 0.0, 0.0), "5k | ours, tokens only | 200": row(page, 3, 0.05),
-        "5k | solved | 1": row(page, 2, 0.0), "5k | ours, tokens only | 1": row(page, 1, 0.04),
+        "5k | solved | 200": row(page, 90, 0.0, 0.0), "5k | ours, quick | 200": row(page, 3, 0.05),
+        "5k | solved | 1": row(page, 2, 0.0), "5k | ours, quick | 1": row(page, 1, 0.04),
     }  # fmt: skip
     path = tmp_path / "front.json"
     kept = {key: asdict(value) for key, value in rows.items()}  # type: ignore[call-overload]
@@ -190,7 +173,7 @@ def test_the_section_states_speed_up_bar_and_what_misses_it(page: ModuleType, tm
     text = page.front_section(path)
     assert "solved: 90.0 s, **30.0x**" in text and "10x (30x)" in text
     assert "| 5000 | solved | 2.00 | 0.0% | 2.0x |" in text
-    worse = {**kept, "5k | ours, tokens only | 200": asdict(row(page, 3, 0.09))}  # type: ignore[call-overload]
+    worse = {**kept, "5k | ours, quick | 200": asdict(row(page, 3, 0.09))}  # type: ignore[call-overload]
     path.write_text(
         json.dumps({"machine": "m", "clock": "wall", "factors": {"local": 1.5}, "fitted_on": 10, "rows": worse})
     )

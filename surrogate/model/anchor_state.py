@@ -187,12 +187,12 @@ def displacement_reference(fields: AnchorFields, path: AnchorPath, actions: Tens
     products = (factors[..., :, None] * factors[..., None, :]).reshape(-1, len(gram))
     largest = np.array([np.sqrt(max((row @ gram).max(), 0.0)) for row in products]).reshape(factors.shape[:2])
     running = np.maximum(np.maximum.accumulate(largest, axis=1), 1e-30)
-    total, permanent = _largest_displacements(fields, path)
+    total, permanent = largest_displacements(fields, path)
     ratios = [torch.from_numpy((values / running).astype(np.float32)) for values in (total, permanent)]
     return torch.stack([ratios[0], actions[..., 5].amax(dim=2), ratios[1]], dim=-1), running
 
 
-def _largest_displacements(fields: AnchorFields, path: AnchorPath) -> tuple[FloatArray, FloatArray]:
+def largest_displacements(fields: AnchorFields, path: AnchorPath) -> tuple[FloatArray, FloatArray]:
     """Largest displacement of the reduced anchor, and of its modes alone, each [H, T], m.
 
     They are read at the points that move most in some of the states.

@@ -96,7 +96,14 @@ def deviatoric_return(strain: FloatArray, before: DeviatoricState, material: Mat
 
 
 def deviatoric_path(strain: FloatArray, factors: FloatArray, material: Material) -> Iterator[DeviatoricState]:
-    """State after each step along given strain paths.
+    """State after each step along given strain paths; the arguments as of `deviatoric_steps`."""
+    return (state for state, _ in deviatoric_steps(strain, factors, material))
+
+
+def deviatoric_steps(
+    strain: FloatArray, factors: FloatArray, material: Material
+) -> Iterator[tuple[DeviatoricState, FloatArray]]:
+    """State after each step along given strain paths, and the norm of its elastic strain deviator [H, A].
 
     Args:
         strain: strain of each load case or mode [6, A, K], engineering shear.
@@ -108,5 +115,6 @@ def deviatoric_path(strain: FloatArray, factors: FloatArray, material: Material)
     state = DeviatoricState.virgin(len(factors), points)
     for step in range(factors.shape[1]):
         driving = (factors[:, step] @ cases).reshape(-1, 5, points)
-        state = deviatoric_return(driving, state, material).state
-        yield state
+        mapped = deviatoric_return(driving, state, material)
+        state = mapped.state
+        yield state, mapped.trial_norm - mapped.multiplier

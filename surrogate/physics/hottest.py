@@ -5,10 +5,12 @@ are few, since stress peaks stay where the shape puts them; there the law is run
 Shape letters: P quadrature points, A those near yield, M those chosen, H histories, T steps, K load cases, J modes.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from surrogate.fields import FloatArray, IntArray
-from surrogate.physics.deviatoric import deviatoric_path, strain_deviator
+from surrogate.physics.deviatoric import deviatoric_steps, strain_deviator
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.reduced_span import ReducedAnchor
 
@@ -50,10 +52,30 @@ def hottest_points(
     return points[np.sort(named)]
 
 
+@dataclass(frozen=True)
+class Peaks:
+    """The largest values of a part after each step of each history.
+
+    Attributes:
+        plastic: equivalent plastic strain [H, T].
+        von_mises: von Mises stress of the points that are looked at [H, T], Pa.
+    """
+
+    plastic: FloatArray
+    von_mises: FloatArray
+
+
 def reduced_peaks(
     anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, points: IntArray | None = None
 ) -> FloatArray:
-    """Largest equivalent plastic strain of the part after each step of each history [H, T].
+    """Largest equivalent plastic strain of the part after each step of each history [H, T]; see `peaks_at`."""
+    return peaks_at(anchor, factors, reduced, points).plastic
+
+
+def peaks_at(
+    anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, points: IntArray | None = None
+) -> Peaks:
+    """What the worst of some points takes after each step of each history.
 
     Args:
         anchor: elastic answer to each load case.
@@ -63,15 +85,17 @@ def reduced_peaks(
     """
     points = hottest_points(anchor, factors, reduced) if points is None else points
     if not len(points):
-        return np.zeros(factors.shape[:2])
+        return Peaks(np.zeros(factors.shape[:2]), np.zeros(factors.shape[:2]))
     strain = np.concatenate([anchor.strain[:, points], reduced.strain[:, points]], axis=-1)
     path = np.concatenate([factors, reduced.coordinates], axis=-1)
     material, size = anchor.system.material, max(1, _TOGETHER // len(points))
-    found = []
+    plastic, elastic = [], []
     for first in range(0, len(path), size):
-        states = deviatoric_path(strain, path[first : first + size], material)
-        found.append(np.stack([state.equivalent.max(axis=1) for state in states], axis=1))
-    return np.concatenate(found)
+        states = list(deviatoric_steps(strain, path[first : first + size], material))
+        plastic.append(np.stack([state.equivalent.max(axis=1) for state, _ in states], axis=1))
+        elastic.append(np.stack([held.max(axis=1) for _, held in states], axis=1))
+    stress = np.sqrt(1.5) * 2 * material.shear_modulus_pa * np.concatenate(elastic)
+    return Peaks(np.concatenate(plastic), stress)
 
 
 def _telling_states(path: FloatArray, cases: int) -> FloatArray:

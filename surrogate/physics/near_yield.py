@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import ConvexHull
 
 from surrogate.fields import FloatArray, IntArray
+from surrogate.physics.cubature import Floats
 from surrogate.physics.deviatoric import strain_deviator
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.invariants import deviator, tensor_norm
@@ -52,14 +53,22 @@ def points_pushed(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAn
     material, outside = anchor.system.material, np.setdiff1d(np.arange(anchor.strain.shape[1]), reduced.points)
     states = _telling_states(reduced.coordinates)
     acting = np.concatenate([factors, reduced.coordinates], axis=-1)[states[:, 0], states[:, 1]].astype(np.float32)
-    strain = [strain_deviator(field[:, outside]) for field in (anchor.strain, reduced.strain)]
-    flat = np.concatenate(strain, axis=-1).reshape(-1, acting.shape[1]).T.astype(np.float32)
-    largest = np.zeros(len(outside), np.float32)
+    # A block of points at a time: of a large part the strain of all modes is not copied at once.
+    blocks = np.array_split(outside, max(1, 5 * outside.size * acting.shape[1] // _CHUNK))
+    fields = (anchor.strain, reduced.strain)
+    found = [_largest(np.concatenate([field[:, block] for field in fields], axis=-1), acting) for block in blocks]
+    stress = np.sqrt(1.5) * (2 * material.shear_modulus_pa) * np.concatenate(found)
+    return np.union1d(reduced.points, outside[stress > share * material.yield_strength_pa])
+
+
+def _largest(strain: FloatArray, acting: Floats) -> Floats:
+    """Largest norm of the deviator of a strain [6, B, C] over states [S, C] -> [B]."""
+    flat = strain_deviator(strain).reshape(-1, acting.shape[1]).T.astype(np.float32)
+    largest = np.zeros(strain.shape[1], np.float32)
     for chunk in np.array_split(acting, max(1, len(acting) * flat.shape[1] // _CHUNK)):
         square = ((chunk @ flat).reshape(len(chunk), 5, -1) ** 2).sum(axis=1)
         largest = np.maximum(largest, square.max(axis=0, initial=0.0))
-    stress = np.sqrt(1.5 * largest) * (2 * material.shear_modulus_pa)
-    return np.union1d(reduced.points, outside[stress > share * material.yield_strength_pa])
+    return np.sqrt(largest)
 
 
 def _telling_states(coordinates: FloatArray) -> IntArray:

@@ -140,6 +140,15 @@ class LoadHistory:
         held.setflags(write=False)
         object.__setattr__(self, "factors", held)
 
+    def turning_points(self) -> "LoadHistory":
+        """The same history at those steps alone at which its factors change direction, and the last one."""
+        before = np.diff(self.factors, axis=0, prepend=0.0)
+        after = np.diff(self.factors, axis=0, append=self.factors[-1:])
+        size = np.maximum(np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1), 1e-300)
+        turns = (before * after).sum(axis=1) < (1 - 1e-9) * size
+        turns[-1] = True
+        return LoadHistory(self.name, self.factors[turns])
+
 
 @dataclass(frozen=True)
 class Problem:

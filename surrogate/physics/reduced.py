@@ -17,14 +17,14 @@ from dataclasses import replace
 import numpy as np
 
 from surrogate.fields import FloatArray, IntArray
+from surrogate.physics.crowd import answered_anew, crowd_anchor
 from surrogate.physics.elastic import ElasticAnchor
-from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.hottest import reduced_peaks
-from surrogate.physics.hyper_reduction import KnownHistories, chosen_points, plastic_fields
 from surrogate.physics.near_yield import extreme_states, points_near_yield, points_pushed
 from surrogate.physics.reduced_span import (
     ENERGY,
     EVENING,
+    CrowdSettings,
     ReducedAnchor,
     ReducedSettings,
     empty_span,
@@ -38,6 +38,7 @@ from surrogate.physics.reduced_span import (
 from surrogate.physics.tangent_modes import Combined, corrections, leading
 
 __all__ = [
+    "CrowdSettings",
     "ReducedAnchor",
     "ReducedSettings",
     "corrected",
@@ -50,9 +51,6 @@ __all__ = [
     "reduced_anchor",
     "representative_histories",
 ]
-
-# Steps of each representative history that choose the points of the cubature.
-_CUBATURE_STEPS = 6
 
 
 def reduced_anchor(
@@ -70,14 +68,9 @@ def reduced_anchor(
     """
     settings = settings or ReducedSettings()
     points = points_near_yield(anchor, factors, settings.gate)
-    chosen = representative_histories(factors, settings.snapshot_histories)
-    if len(factors) <= max(settings.whole_histories, len(chosen)):
+    if len(factors) <= settings.whole_histories:
         return _at_all_points(anchor, factors, points, settings)
-    settings = replace(settings, tolerance=settings.crowd_tolerance)
-    few = _at_all_points(anchor, factors[chosen], points, settings)
-    if not few.unknowns.shape[1]:
-        return empty_span(anchor, factors, points)
-    return _crowd(anchor, factors, chosen, few, settings)
+    return _crowd(anchor, factors, points, replace(settings, tolerance=settings.crowd_tolerance))
 
 
 def _at_all_points(
@@ -146,30 +139,8 @@ def _enlarged(
     return widened(anchor, factors, reduced, added) if added.shape[1] else reduced
 
 
-def _spread(anchor: ElasticAnchor, factors: FloatArray, chosen: IntArray, few: ReducedAnchor) -> ReducedAnchor:
-    """The answer for all histories in the span that the chosen ones made, integrated at few points."""
-    points = few.points
-    strain, volume = few.strain[:, points], anchor.system.volumes.ravel()[points]
-    whole = ReducedProblem(anchor.strain[:, points], strain, volume, anchor.system.material)
-    fields = np.concatenate([whole.case_strain, strain], axis=-1)
-    path = np.concatenate([factors[chosen], few.coordinates], axis=-1)
-    known = KnownHistories(chosen, plastic_fields(fields, path, whole, _CUBATURE_STEPS))
-    problem = chosen_points(whole, factors, known)
-    found = integrate(problem, factors)
-    # How far the last round moved is told of those alone that made it; what is known from all points stays.
-    earlier = found.coordinates.copy()
-    found.coordinates[chosen], found.settled[chosen], earlier[chosen] = few.coordinates, few.settled, few.earlier
-    return ReducedAnchor(few.unknowns, few.strain, found.coordinates, earlier, found.settled, points)
-
-
-def _crowd(
-    anchor: ElasticAnchor,
-    factors: FloatArray,
-    known: IntArray,
-    few: ReducedAnchor,
-    settings: ReducedSettings,
-) -> ReducedAnchor:
-    """All histories in the span that some made; then those of the largest plastic strain make it wider, all points.
+def _crowd(anchor: ElasticAnchor, factors: FloatArray, points: IntArray, settings: ReducedSettings) -> ReducedAnchor:
+    """All histories in the span that they share; then those of the largest plastic strain make it wider, all points.
 
     Where that changes these much, the others may lack the same modes: all are answered once more in the wider span, and
     further ones may be among the worst.
@@ -177,22 +148,22 @@ def _crowd(
     Args:
         anchor: elastic answer to each load case.
         factors: of all histories [H, T, K].
-        known: histories that were integrated at all points [C].
-        few: their answer.
+        points: that may flow by the elastic answer alone [A].
         settings: how many are corrected, and how often.
     """
-    spread = _spread(anchor, factors, known, few)
-    for number in range(settings.corrected_times if settings.worst else 0):
-        peaks = reduced_peaks(anchor, factors, spread).max(axis=1)
+    crowd = crowd_anchor(anchor, factors, points, settings.pushed, settings.crowd)
+    known = np.zeros(0, dtype=np.int64)
+    for number in range(settings.corrected_times if settings.worst and crowd.unknowns.shape[1] else 0):
+        peaks = reduced_peaks(anchor, factors, crowd).max(axis=1)
         worst = np.argsort(-peaks, kind="stable")[: settings.worst]
         worst = np.sort(worst[~np.isin(worst, known) & (peaks[worst] > 0)])
         if not len(worst):
             break
-        before = spread.of(worst)
+        before = crowd.of(worst)
         part = corrected(anchor, factors[worst], before, settings)
-        known, few = np.concatenate([known, worst]), few.beside(part)
-        last = number == settings.corrected_times - 1
-        if last or part.away_from(before).max() <= settings.tolerance:
-            return spread.with_part(part, worst)
-        spread = _spread(anchor, factors, known, few)
-    return spread
+        known, crowd = np.union1d(known, worst), crowd.with_part(part, worst)
+        if number == settings.corrected_times - 1 or part.away_from(before).max() <= settings.tolerance:
+            break
+        # What is known from all points stays.
+        crowd = answered_anew(anchor, factors, crowd, known, settings.crowd).with_part(crowd.of(known), known)
+    return crowd

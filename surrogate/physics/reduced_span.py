@@ -4,11 +4,12 @@ Shape letters: P quadrature points, A points that may yield, J modes, H historie
 n free unknowns.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from surrogate.fields import BoolArray, FloatArray, IntArray
+from surrogate.physics.cubature import CubatureSettings
 from surrogate.physics.deviatoric import deviatoric_path, strain_of_deviator
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.galerkin import ReducedProblem, integrate
@@ -23,6 +24,33 @@ EVENING = 0.7
 ENERGY = 1e-6
 # A mode whose energy norm lies this far within the span of those before is one of them.
 _NEW_DIRECTION = 1e-5
+
+
+@dataclass(frozen=True)
+class CrowdSettings:
+    """How the span of many histories is made (see `crowd`).
+
+    Attributes:
+        rounds: of modes.
+        modes: displacement modes that each round adds, at most.
+        histories: that make the modes of a round.
+        snapshots: fields of plastic strain of all of these together, about.
+        fewest: of each.
+        correction: how each round after the first finds what the span lacks.
+        rough: the choice of points between rounds.
+        fine: the choice that counts.
+    """
+
+    rounds: int = 3
+    modes: int = 16
+    histories: int = 48
+    snapshots: int = 144
+    fewest: int = 3
+    correction: CorrectionSettings = field(
+        default_factory=lambda: CorrectionSettings(iterations=4, states=16, fewest=1)
+    )
+    rough: CubatureSettings = field(default_factory=lambda: CubatureSettings(tolerance=1e-2))
+    fine: CubatureSettings = field(default_factory=CubatureSettings)
 
 
 @dataclass(frozen=True)
@@ -42,9 +70,10 @@ class ReducedSettings:
         snapshot_histories: histories that make the modes of a round, at most.
         snapshot_steps: steps of each of them in the first round, at most.
         whole_histories: up to so many histories, all points that may yield are integrated; beyond, few points stand
-            for them (see `hyper_reduction`).
-        crowd_tolerance: the tolerance of those beyond, which are there to be ranked.
-        worst: of those beyond, so many of the largest plastic strain are corrected at all points.
+            for them.
+        crowd: how the span of more histories is made.
+        crowd_tolerance: the tolerance of these, which are there to be ranked.
+        worst: of these, so many of the largest plastic strain are corrected at all points.
         corrected_times: how often, at most, since others may be the worst in the wider span.
     """
 
@@ -59,6 +88,7 @@ class ReducedSettings:
     snapshot_histories: int = 16
     snapshot_steps: int = 8
     whole_histories: int = 32
+    crowd: CrowdSettings = field(default_factory=CrowdSettings)
     crowd_tolerance: float = 0.15
     worst: int = 20
     corrected_times: int = 3
@@ -75,6 +105,7 @@ def plain_rounds(enrichments: int) -> ReducedSettings:
         correction=CorrectionSettings(iterations=0),
         gate=0.35,
         pushed=np.inf,
+        crowd=CrowdSettings(rounds=enrichments + 1, modes=12, correction=CorrectionSettings(iterations=0)),
         worst=0,
     )
 
@@ -153,23 +184,33 @@ def enriched(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor,
         reduced: the span so far.
         plastic: fields of plastic strain at its points [J', 6, A], engineering shear.
     """
+    return widened(anchor, factors, reduced, caused_displacement(anchor, reduced.points, plastic))
+
+
+def caused_displacement(anchor: ElasticAnchor, points: IntArray, plastic: FloatArray) -> FloatArray:
+    """The elastic displacement [n, J'] that fields of plastic strain [J', 6, A] at some points [A] cause."""
     system = anchor.system
     everywhere = np.zeros((6, system.volumes.size, len(plastic)))
-    everywhere[:, reduced.points] = plastic.transpose(1, 2, 0)
-    caused = system.factor.solve(system.internal_force(elastic_stress(everywhere, system.material)))
-    return widened(anchor, factors, reduced, caused)
+    everywhere[:, points] = plastic.transpose(1, 2, 0)
+    return system.factor.solve(system.internal_force(elastic_stress(everywhere, system.material)))
 
 
 def widened(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, added: FloatArray) -> ReducedAnchor:
     """Add displacements [n, J'] to the span, and integrate again; the other arguments as of `enriched`."""
+    wider = with_modes(anchor, reduced, added)
+    points, weights = wider.points, anchor.system.volumes.ravel()[wider.points]
+    problem = ReducedProblem(anchor.strain[:, points], wider.strain[:, points], weights, anchor.system.material)
+    found = integrate(problem, factors)
+    return replace(wider, coordinates=found.coordinates, settled=found.settled)
+
+
+def with_modes(anchor: ElasticAnchor, reduced: ReducedAnchor, added: FloatArray) -> ReducedAnchor:
+    """Displacements [n, J'] beside a span's own; of the new ones nothing acts in any history so far."""
     system, known = anchor.system, reduced.unknowns.shape[1]
     unknowns = _orthonormal(system, reduced.unknowns, added)
     strain = np.concatenate([reduced.strain, system.strain(unknowns[:, known:])], axis=-1)
-    points, weights = reduced.points, system.volumes.ravel()[reduced.points]
-    problem = ReducedProblem(anchor.strain[:, points], strain[:, points], weights, system.material)
-    earlier = np.pad(reduced.coordinates, ((0, 0), (0, 0), (0, unknowns.shape[1] - known)))
-    found = integrate(problem, factors)
-    return ReducedAnchor(unknowns, strain, found.coordinates, earlier, found.settled, points)
+    before = np.pad(reduced.coordinates, ((0, 0), (0, 0), (0, unknowns.shape[1] - known)))
+    return ReducedAnchor(unknowns, strain, before, before, reduced.settled, reduced.points)
 
 
 def representative_histories(factors: FloatArray, count: int) -> IntArray:

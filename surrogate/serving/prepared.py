@@ -33,7 +33,7 @@ from surrogate.serving.registry import find_model
 
 Progress = Callable[[str, float], None]
 # A history that the last round moved by more than this share of its size has not come to rest: of those that were
-# moved less, the network made a worse answer on validation parts.
+# moved less, and of crowds, whose rounds are others, the network made a worse answer on validation parts.
 RESTLESS = ReducedSettings().crowd_tolerance
 # How many histories a warning names.
 _NAMED = 3
@@ -142,7 +142,7 @@ def prepare(problem: Problem, model: LoadedModel, report: Progress) -> Prepared:
     report("encode", 0.0)
     factors = pad_factors([history.factors for history in problem.load_histories])
     reduced = reduced_anchor(anchor, factors)
-    restless = reduced.moved > RESTLESS
+    restless = (reduced.moved > RESTLESS) & (len(factors) <= ReducedSettings().whole_histories)
     path = anchor_path(anchor, factors, reduced)
     # The network was trained on anchors further off: of one that has come to rest it would make a worse answer.
     path = replace(path, earlier=np.where(restless[:, None, None], path.earlier, path.coordinates))

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from surrogate.physics.crowd import plastic_fields, unlike
 from surrogate.physics.cubature import CubatureSettings, at_points, few_points, sparse_weights
 from surrogate.physics.deviatoric import strain_deviator
 from surrogate.physics.galerkin import ReducedProblem
-from surrogate.physics.hyper_reduction import plastic_fields, unlike
 from surrogate.physics.reduced import ReducedSettings, reduced_anchor
 from tests.physics.meshes import STEEL
 from tests.physics.yielding_plate import anchored, drawn
@@ -37,7 +37,7 @@ def test_few_points_meet_the_integrals_of_the_snapshots() -> None:
     reduced = reduced_anchor(anchor, factors, ReducedSettings(modes=5))
     problem = ReducedProblem(anchor.strain, reduced.strain, anchor.system.volumes.ravel(), STEEL)
     strain = np.concatenate([anchor.strain, reduced.strain], axis=-1)
-    plastic = plastic_fields(strain, np.concatenate([factors, reduced.coordinates], axis=-1), problem, 3)
+    plastic = plastic_fields(strain, np.concatenate([factors, reduced.coordinates], axis=-1), anchor, 3)
     chosen = few_points(problem, plastic, CubatureSettings(tolerance=2e-3))
     few = at_points(problem, chosen)
     assert (few.weight > 0).all()
@@ -56,3 +56,5 @@ def test_histories_unlike_the_known_ones_come_first_and_no_twin_of_them() -> Non
     coordinates = np.stack([np.cos(angles), np.sin(angles)], axis=1)[:, None]
     assert unlike(coordinates, np.array([0]), 2).tolist() == [3, 4]
     assert unlike(coordinates, np.array([0]), 9).tolist() == [2, 3, 4]
+    # Of none known, the one that goes farthest comes first.
+    assert unlike(coordinates * np.array([1, 1, 1, 1, 2])[:, None, None], np.zeros(0, np.int64), 1).tolist() == [4]

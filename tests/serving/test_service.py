@@ -311,15 +311,19 @@ def crowd(*histories: LoadHistory, copies: int = 20) -> tuple[LoadHistory, ...]:
 
 
 def test_in_a_crowd_the_peak_step_and_the_last_are_stored_and_say_what_they_say_alone(
-    models: Path, answer: Fields
+    models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = predict(wedge_problem(crowd(CLIMB, SWING)), model=str(models / "lively")).histories
-    for mine, before in zip(found[:2], answer.histories, strict=True):
+    monkeypatch.setattr(prepared, "RESTLESS", 1.0)
+    model = str(models / "lively")
+    alone = predict(wedge_problem((CLIMB, SWING)), model=model).histories
+    found = predict(wedge_problem(crowd(CLIMB, SWING)), model=model).histories
+    for mine, before in zip(found[:2], alone, strict=True):
         assert len(mine.steps) < len(mine.factors) and mine.steps[-1] == len(mine.factors) - 1
-        assert_close(mine.stress, before.stress[mine.steps])
-        assert_close(mine.plastic_strain, before.plastic_strain[mine.steps])
+        # The span of a crowd is another, and ends its rounds where one moves a history by 15 %.
+        assert_close(mine.stress, before.stress[mine.steps], 0.15)
+        assert_close(mine.plastic_strain, before.plastic_strain[mine.steps], 0.15)
         for name in ("peak_von_mises_pa", "p999_von_mises_pa", "max_displacement_m"):
-            assert_close(getattr(mine.scalars, name)[mine.steps], getattr(before.scalars, name)[mine.steps])
+            assert_close(getattr(mine.scalars, name)[mine.steps], getattr(before.scalars, name)[mine.steps], 0.15)
         assert all(np.isfinite(getattr(mine.scalars, field.name)).all() for field in fields(mine.scalars))
 
 
@@ -432,11 +436,26 @@ def test_screening_by_an_untrained_model_tells_the_reduced_anchors_peaks(models:
         assert mine.peak_von_mises_pa == pytest.approx(float(anchor.scalars.peak_von_mises_pa.max()), rel=0.1)
 
 
+def test_quick_screening_goes_by_turning_points_and_is_the_anchors_answer_there() -> None:
+    straight = LoadHistory("straight", np.outer(np.linspace(0.1, 1.0, 10), CLIMB.factors[-1]))
+    once = replace(straight, factors=straight.factors[-1:])
+    found, jumped = (screen(wedge_problem((history, SWING)), quick=True) for history in (straight, once))
+    # What lies between is not looked at.
+    assert found[0] == replace(jumped[0], name="straight")
+    anchored = reduced_histories(elastic_anchor(wedge_problem((CLIMB, SWING))), wedge_problem((once, SWING)))
+    for mine, anchor in zip(found, anchored, strict=True):
+        assert mine.peak_plastic_strain == pytest.approx(float(anchor.scalars.peak_plastic_strain.max()), rel=0.05)
+        assert mine.permanent_set_m == pytest.approx(anchor.totals.permanent_set_m, rel=0.1)
+        assert mine.peak_von_mises_pa == pytest.approx(float(anchor.scalars.peak_von_mises_pa.max()), rel=0.05)
+
+
 def test_screening_finds_nothing_plastic_where_nothing_yields_whatever_the_weights(models: Path) -> None:
     below = LoadHistory("below", 0.6 * MILD.factors)
     problem = wedge_problem((below, MILD, REST, CLIMB))
     found, solved = screen(problem, model=str(models / "lively")), solve(problem)
-    for mine, true in list(zip(found, solved.histories, strict=True))[:3]:
+    quickly = screen(problem, quick=True)
+    assert quickly[3].peak_plastic_strain > 0 and quickly[3].permanent_set_m > 0
+    for mine, true in zip((*found[:3], *quickly[:3]), solved.histories[:3] * 2, strict=True):
         assert mine.peak_plastic_strain == 0.0 and mine.permanent_set_m == 0.0
         assert mine.peak_von_mises_pa == pytest.approx(float(true.scalars.peak_von_mises_pa.max()), rel=1e-6)
     assert found[3].peak_plastic_strain > 0 and found[3].permanent_set_m > 0

@@ -1,0 +1,180 @@
+"""Many histories in one span that all of them shape, each at the price of a few points.
+
+Few histories afford every point that may flow. Of many, each round takes those least like each other: their plastic
+strain at all points makes modes and chooses the few points with weights at which all histories are then integrated.
+What these find tells which histories the next round takes, so that no mechanism stays out because another one's loads
+were larger.
+Sources: Hernandez, Caicedo and Ferrer, Comput. Methods Appl. Mech. Eng. 313 (2017), points chosen by snapshots;
+Ladeveze, Nonlinear Computational Structural Mechanics (1999), rounds over whole histories.
+Shape letters: A points that may flow, J modes, H histories, T steps, S snapshots, K load cases.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from surrogate.fields import FloatArray, IntArray
+from surrogate.physics.cubature import CubatureSettings, Floats, at_points, few_points
+from surrogate.physics.deviatoric import deviatoric_path, strain_deviator, strain_of_deviator
+from surrogate.physics.elastic import ElasticAnchor
+from surrogate.physics.galerkin import ReducedProblem, integrate
+from surrogate.physics.near_yield import points_pushed
+from surrogate.physics.reduced_span import (
+    ENERGY,
+    EVENING,
+    CrowdSettings,
+    ReducedAnchor,
+    caused_displacement,
+    empty_span,
+    plastic_modes,
+    representative_histories,
+    with_modes,
+)
+from surrogate.physics.tangent_modes import Combined, corrections, leading
+
+# Points times histories of which fields are made at once.
+_TOGETHER = 400_000
+# A history's direction counts less where its coordinates are below this share of the largest.
+_FLOOR = 0.1
+# Size of a mode's own strain among the snapshots, as a share of the largest of them.
+_MECHANISM = 0.02
+
+
+def crowd_anchor(
+    anchor: ElasticAnchor, factors: FloatArray, points: IntArray, pushed: float, settings: CrowdSettings
+) -> ReducedAnchor:
+    """Solve many histories in the span of plastic modes.
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: [H, T, K].
+        points: that may flow by the elastic answer alone [A].
+        pushed: share of yield to which modes must bring further points.
+        settings: how the span is made.
+
+    Returns:
+        No modes where no point yields.
+    """
+    reduced = empty_span(anchor, factors, points)
+    chosen = representative_histories(factors, settings.histories)
+    fields = _snapshots(anchor, factors, reduced, chosen, settings)
+    for _ in range(settings.rounds):
+        added = _lacking(anchor, factors, reduced, fields, settings)
+        if not added.shape[1]:
+            break
+        reduced = _integrated(anchor, factors, with_modes(anchor, reduced, added), fields, settings.rough)
+        reduced = replace(reduced, points=points_pushed(anchor, factors, reduced, pushed))
+        chosen = unlike(reduced.coordinates, np.zeros(0, dtype=np.int64), settings.histories)
+        fields = _snapshots(anchor, factors, reduced, chosen, settings)
+    return _integrated(anchor, factors, reduced, fields, settings.fine) if reduced.unknowns.shape[1] else reduced
+
+
+def _lacking(
+    anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, fields: Floats, settings: CrowdSettings
+) -> FloatArray:
+    """Displacements that a span lacks [n, J']: at first of the plastic strain itself, then Newton's corrections."""
+    if not reduced.unknowns.shape[1] or not settings.correction.iterations:
+        volume = anchor.system.volumes.ravel()[reduced.points]
+        shapes = strain_of_deviator(fields.transpose(1, 0, 2).astype(np.float64)).transpose(1, 0, 2)
+        modes = plastic_modes(shapes.astype(np.float32), volume, settings.modes)
+        return caused_displacement(anchor, reduced.points, modes)
+    chosen = unlike(reduced.coordinates, np.zeros(0, dtype=np.int64), settings.correction.states)
+    strain = np.concatenate([field[:, reduced.points] for field in (anchor.strain, reduced.strain)], axis=-1)
+    path = np.concatenate([factors[chosen], reduced.coordinates[chosen]], axis=-1)
+    combined = Combined(factors.shape[2], strain, path, reduced.unknowns)
+    found = corrections(anchor, reduced.points, combined, settings.correction)
+    return leading(*found, settings.modes, EVENING, ENERGY)
+
+
+def answered_anew(
+    anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, known: IntArray, settings: CrowdSettings
+) -> ReducedAnchor:
+    """All histories integrated once more in their span at few points that are chosen anew.
+
+    Args:
+        anchor: elastic answer to each load case.
+        factors: [H, T, K].
+        reduced: the histories in the span, as far as it is known how much of each mode acts.
+        known: histories whose fields choose points, beside those least like them and each other.
+        settings: how points are chosen.
+    """
+    chosen = np.union1d(known, unlike(reduced.coordinates, known, settings.histories))
+    fields = _snapshots(anchor, factors, reduced, chosen, settings)
+    return _integrated(anchor, factors, reduced, fields, settings.fine)
+
+
+def _snapshots(
+    anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, chosen: IntArray, settings: CrowdSettings
+) -> Floats:
+    """Deviators of the plastic strain of chosen histories at the points that may flow [S, 5, A]."""
+    strain = np.concatenate([field[:, reduced.points] for field in (anchor.strain, reduced.strain)], axis=-1)
+    path = np.concatenate([factors[chosen], reduced.coordinates[chosen]], axis=-1)
+    count = min(path.shape[1], max(settings.fewest, settings.snapshots // max(1, len(chosen))))
+    return plastic_fields(strain, path, anchor, count)
+
+
+def _integrated(
+    anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, fields: Floats, settings: CubatureSettings
+) -> ReducedAnchor:
+    """All histories at few points that stand for those that may flow; `earlier` becomes what the span told so far."""
+    points, volume = reduced.points, anchor.system.volumes.ravel()[reduced.points]
+    whole = ReducedProblem(anchor.strain[:, points], reduced.strain[:, points], volume, anchor.system.material)
+    fields = np.concatenate([fields, mechanisms(whole, fields)])
+    found = integrate(at_points(whole, few_points(whole, fields, settings)), factors)
+    return replace(reduced, coordinates=found.coordinates, settled=found.settled)
+
+
+def mechanisms(problem: ReducedProblem, plastic: Floats) -> Floats:
+    """The strain deviator of each mode [J, 5, A], as large as to count a little beside the fields of snapshots.
+
+    Near collapse the strain of a mechanism is what flows. Points that only meet what was seen so far let a history
+    that goes beyond it find a mechanism that none of them resists.
+
+    Args:
+        problem: with all points.
+        plastic: deviators of the plastic strain of snapshots [S, 5, A].
+    """
+    fields = strain_deviator(problem.mode_strain).transpose(2, 0, 1)
+    testing = (fields * problem.weight).reshape(len(fields), -1).T
+    seen, own = (np.linalg.norm(each.reshape(len(each), -1) @ testing, axis=1) for each in (plastic, fields))
+    scale = _MECHANISM * seen.max(initial=0.0) / np.maximum(own, 1e-300)
+    return np.asarray(fields * scale[:, None, None], dtype=np.float32)
+
+
+def plastic_fields(strain: FloatArray, path: FloatArray, anchor: ElasticAnchor, count: int) -> Floats:
+    """Deviators of plastic strain at steps evenly spread up to the last [S, 5, A], single precision.
+
+    Args:
+        strain: of load cases and modes [6, A, K + J].
+        path: how much of each acts [H, T, K + J].
+        anchor: of the part.
+        count: steps of each history, at most.
+    """
+    steps, size = path.shape[1], max(1, _TOGETHER // max(1, strain.shape[1]))
+    kept = {round(steps * (i + 1) / count) - 1 for i in range(count)}
+    found = []
+    for first in range(0, len(path), size):
+        states = enumerate(deviatoric_path(strain, path[first : first + size], anchor.system.material))
+        found += [state.plastic.astype(np.float32) for step, state in states if step in kept]
+    return np.concatenate(found)
+
+
+def unlike(coordinates: FloatArray, known: IntArray, count: int) -> IntArray:
+    """Histories that go farthest from the known ones and from each other, told by their largest and last coordinates.
+
+    Args:
+        coordinates: [H, T, J].
+        known: indices; where there are none, the history that goes farthest of all comes first.
+        count: how many, at most.
+    """
+    largest = np.linalg.norm(coordinates, axis=2).argmax(axis=1)
+    told = np.concatenate([coordinates[np.arange(len(largest)), largest], coordinates[:, -1]], axis=1)
+    size = np.linalg.norm(told, axis=1)
+    told = told / np.maximum(size, max(_FLOOR * float(size.max(initial=0.0)), 1e-300))[:, None]
+    chosen: list[int] = [] if len(known) else [int(size.argmax())]
+    from_ = told[known if len(known) else chosen]
+    distance = np.linalg.norm(told[:, None] - from_, axis=2).min(axis=1)
+    while len(chosen) < count and distance.max(initial=0.0) > 0:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(told - told[chosen[-1]], axis=1))
+    return np.array(sorted(chosen), dtype=np.int64)
