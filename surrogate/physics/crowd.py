@@ -56,6 +56,8 @@ def crowd_anchor(
         No modes where no point yields.
     """
     reduced = empty_span(anchor, factors, points)
+    if not len(points):
+        return reduced
     chosen = representative_histories(factors, settings.histories)
     fields = _snapshots(anchor, factors, reduced, chosen, settings)
     for _ in range(settings.rounds):
@@ -77,7 +79,7 @@ def _lacking(
         volume = anchor.system.volumes.ravel()[reduced.points]
         shapes = strain_of_deviator(fields.transpose(1, 0, 2).astype(np.float64)).transpose(1, 0, 2)
         modes = plastic_modes(shapes.astype(np.float32), volume, settings.modes)
-        return caused_displacement(anchor, reduced.points, modes)
+        return caused_displacement(anchor, reduced.points, modes) if len(modes) else np.zeros((len(anchor.unknowns), 0))
     chosen = unlike(reduced.coordinates, np.zeros(0, dtype=np.int64), settings.correction.states)
     strain = np.concatenate([field[:, reduced.points] for field in (anchor.strain, reduced.strain)], axis=-1)
     path = np.concatenate([factors[chosen], reduced.coordinates[chosen]], axis=-1)

@@ -114,7 +114,7 @@ def deviatoric_steps(
     cases = np.ascontiguousarray(strain_deviator(strain).reshape(-1, strain.shape[2]).T)
     state = DeviatoricState.virgin(len(factors), points)
     for step in range(factors.shape[1]):
-        driving = (factors[:, step] @ cases).reshape(-1, 5, points)
+        driving = (factors[:, step] @ cases).reshape(len(factors), 5, points)
         mapped = deviatoric_return(driving, state, material)
         state = mapped.state
         yield state, mapped.trial_norm - mapped.multiplier

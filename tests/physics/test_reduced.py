@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import pytest
 
 from surrogate.fields import FloatArray
 from surrogate.geometry.faces import build_tet_mesh
@@ -68,6 +69,16 @@ def test_where_nothing_yields_nothing_moves() -> None:
     calm_too = reduced_anchor(anchored(), np.stack([SWING, 0.3 * SWING]), FEW)
     assert calm_too.coordinates[0].any()
     assert not calm_too.coordinates[1].any()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.32, 0.36])
+def test_where_nothing_of_a_crowd_yields_nothing_moves(share: float) -> None:
+    """Far below yield no point may flow; nearer to it some might, and none does."""
+    factors = share * drawn(48)
+    calm = reduced_anchor(anchored(), factors)
+    assert calm.unknowns.shape[1] == 0 and calm.coordinates.shape == (*factors.shape[:2], 0)
+    assert calm.settled.all() and not calm.moved.any()
+    assert not reduced_peaks(anchored(), factors, calm).any()
 
 
 def test_in_the_span_of_the_solved_plastic_strain_the_answer_is_the_solvers() -> None:
