@@ -20,17 +20,17 @@ from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.near_yield import points_pushed
 from surrogate.physics.reduced_span import (
-    ENERGY,
-    EVENING,
     CrowdSettings,
     ReducedAnchor,
+    acting,
     caused_displacement,
     empty_span,
+    newton_modes,
     plastic_modes,
+    reduced_problem,
     representative_histories,
     with_modes,
 )
-from surrogate.physics.tangent_modes import Combined, corrections, leading
 
 # Points times histories of which fields are made at once.
 _TOGETHER = 400_000
@@ -38,6 +38,7 @@ _TOGETHER = 400_000
 _FLOOR = 0.1
 # Size of a mode's own strain among the snapshots, as a share of the largest of them.
 _MECHANISM = 0.02
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 def crowd_anchor(
@@ -66,7 +67,7 @@ def crowd_anchor(
             break
         reduced = _integrated(anchor, factors, with_modes(anchor, reduced, added), fields, settings.rough)
         reduced = replace(reduced, points=points_pushed(anchor, factors, reduced, pushed))
-        chosen = unlike(reduced.coordinates, np.zeros(0, dtype=np.int64), settings.histories)
+        chosen = unlike(reduced.coordinates, _NONE, settings.histories)
         fields = _snapshots(anchor, factors, reduced, chosen, settings)
     return _integrated(anchor, factors, reduced, fields, settings.fine) if reduced.unknowns.shape[1] else reduced
 
@@ -80,12 +81,8 @@ def _lacking(
         shapes = strain_of_deviator(fields.transpose(1, 0, 2).astype(np.float64)).transpose(1, 0, 2)
         modes = plastic_modes(shapes.astype(np.float32), volume, settings.modes)
         return caused_displacement(anchor, reduced.points, modes) if len(modes) else np.zeros((len(anchor.unknowns), 0))
-    chosen = unlike(reduced.coordinates, np.zeros(0, dtype=np.int64), settings.correction.states)
-    strain = np.concatenate([field[:, reduced.points] for field in (anchor.strain, reduced.strain)], axis=-1)
-    path = np.concatenate([factors[chosen], reduced.coordinates[chosen]], axis=-1)
-    combined = Combined(factors.shape[2], strain, path, reduced.unknowns)
-    found = corrections(anchor, reduced.points, combined, settings.correction)
-    return leading(*found, settings.modes, EVENING, ENERGY)
+    chosen = unlike(reduced.coordinates, _NONE, settings.correction.states)
+    return newton_modes(anchor, factors, reduced, chosen, settings.correction, settings.modes)
 
 
 def answered_anew(
@@ -109,8 +106,7 @@ def _snapshots(
     anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, chosen: IntArray, settings: CrowdSettings
 ) -> Floats:
     """Deviators of the plastic strain of chosen histories at the points that may flow [S, 5, A]."""
-    strain = np.concatenate([field[:, reduced.points] for field in (anchor.strain, reduced.strain)], axis=-1)
-    path = np.concatenate([factors[chosen], reduced.coordinates[chosen]], axis=-1)
+    strain, path = acting(anchor, factors, reduced, chosen)
     count = min(path.shape[1], max(settings.fewest, settings.snapshots // max(1, len(chosen))))
     return plastic_fields(strain, path, anchor, count)
 
@@ -119,8 +115,7 @@ def _integrated(
     anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, fields: Floats, settings: CubatureSettings
 ) -> ReducedAnchor:
     """All histories at few points that stand for those that may flow; `earlier` becomes what the span told so far."""
-    points, volume = reduced.points, anchor.system.volumes.ravel()[reduced.points]
-    whole = ReducedProblem(anchor.strain[:, points], reduced.strain[:, points], volume, anchor.system.material)
+    whole = reduced_problem(anchor, reduced)
     fields = np.concatenate([fields, mechanisms(whole, fields)])
     found = integrate(at_points(whole, few_points(whole, fields, settings)), factors)
     return replace(reduced, coordinates=found.coordinates, settled=found.settled)

@@ -97,13 +97,11 @@ def deviatoric_return(strain: FloatArray, before: DeviatoricState, material: Mat
 
 def deviatoric_path(strain: FloatArray, factors: FloatArray, material: Material) -> Iterator[DeviatoricState]:
     """State after each step along given strain paths; the arguments as of `deviatoric_steps`."""
-    return (state for state, _ in deviatoric_steps(strain, factors, material))
+    return (mapped.state for mapped in deviatoric_steps(strain, factors, material))
 
 
-def deviatoric_steps(
-    strain: FloatArray, factors: FloatArray, material: Material
-) -> Iterator[tuple[DeviatoricState, FloatArray]]:
-    """State after each step along given strain paths, and the norm of its elastic strain deviator [H, A].
+def deviatoric_steps(strain: FloatArray, factors: FloatArray, material: Material) -> Iterator[DeviatoricReturn]:
+    """The radial return at each step along given strain paths.
 
     Args:
         strain: strain of each load case or mode [6, A, K], engineering shear.
@@ -117,4 +115,4 @@ def deviatoric_steps(
         driving = (factors[:, step] @ cases).reshape(len(factors), 5, points)
         mapped = deviatoric_return(driving, state, material)
         state = mapped.state
-        yield state, mapped.trial_norm - mapped.multiplier
+        yield mapped

@@ -89,13 +89,13 @@ def peaks_at(
     strain = np.concatenate([anchor.strain[:, points], reduced.strain[:, points]], axis=-1)
     path = np.concatenate([factors, reduced.coordinates], axis=-1)
     material, size = anchor.system.material, max(1, _TOGETHER // len(points))
-    plastic, elastic = [], []
+    plastic, elastic = np.zeros(factors.shape[:2]), np.zeros(factors.shape[:2])
     for first in range(0, len(path), size):
-        states = list(deviatoric_steps(strain, path[first : first + size], material))
-        plastic.append(np.stack([state.equivalent.max(axis=1) for state, _ in states], axis=1))
-        elastic.append(np.stack([held.max(axis=1) for _, held in states], axis=1))
-    stress = np.sqrt(1.5) * 2 * material.shear_modulus_pa * np.concatenate(elastic)
-    return Peaks(np.concatenate(plastic), stress)
+        part = slice(first, first + size)
+        for step, mapped in enumerate(deviatoric_steps(strain, path[part], material)):
+            plastic[part, step] = mapped.state.equivalent.max(axis=1)
+            elastic[part, step] = (mapped.trial_norm - mapped.multiplier).max(axis=1)
+    return Peaks(plastic, np.sqrt(1.5) * 2 * material.shear_modulus_pa * elastic)
 
 
 def _telling_states(path: FloatArray, cases: int) -> FloatArray:

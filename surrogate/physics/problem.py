@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from surrogate.errors import ProblemError
-from surrogate.fields import FloatArray
+from surrogate.fields import FloatArray, IntArray
 from surrogate.geometry.selectors import Selector
 from surrogate.geometry.tet_mesh import TetMesh, Vector
 from surrogate.physics.materials import Material
@@ -140,14 +140,18 @@ class LoadHistory:
         held.setflags(write=False)
         object.__setattr__(self, "factors", held)
 
-    def turning_points(self) -> "LoadHistory":
-        """The same history at those steps alone at which its factors change direction, and the last one."""
+    def turning_steps(self) -> IntArray:
+        """Steps at which the factors change direction, and the last one [W]."""
         before = np.diff(self.factors, axis=0, prepend=0.0)
         after = np.diff(self.factors, axis=0, append=self.factors[-1:])
         size = np.maximum(np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1), 1e-300)
         turns = (before * after).sum(axis=1) < (1 - 1e-9) * size
         turns[-1] = True
-        return LoadHistory(self.name, self.factors[turns])
+        return np.flatnonzero(turns)
+
+    def turning_points(self) -> "LoadHistory":
+        """The same history at its turning steps alone."""
+        return LoadHistory(self.name, self.factors[self.turning_steps()])
 
 
 @dataclass(frozen=True)

@@ -22,20 +22,18 @@ from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.hottest import reduced_peaks
 from surrogate.physics.near_yield import extreme_states, points_near_yield, points_pushed
 from surrogate.physics.reduced_span import (
-    ENERGY,
-    EVENING,
     CrowdSettings,
     ReducedAnchor,
     ReducedSettings,
     empty_span,
     enriched,
+    newton_modes,
     plain_rounds,
     plastic_modes,
     plastic_snapshots,
     representative_histories,
     widened,
 )
-from surrogate.physics.tangent_modes import Combined, corrections, leading
 
 __all__ = [
     "CrowdSettings",
@@ -127,15 +125,11 @@ def _enlarged(
     anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, settings: ReducedSettings
 ) -> ReducedAnchor:
     """One round: Newton's corrections of some states of some histories become modes."""
-    points = points_pushed(anchor, factors, reduced, settings.pushed)
-    reduced = replace(reduced, points=points)
+    reduced = replace(reduced, points=points_pushed(anchor, factors, reduced, settings.pushed))
     chosen = representative_histories(factors, settings.snapshot_histories)
     if not settings.correction.iterations:
         return _of_plastic_strain(anchor, factors, reduced, chosen, settings)
-    strain = np.concatenate([anchor.strain[:, points], reduced.strain[:, points]], axis=-1)
-    acting = np.concatenate([factors[chosen], reduced.coordinates[chosen]], axis=-1)
-    combined = Combined(factors.shape[2], strain, acting, reduced.unknowns)
-    added = leading(*corrections(anchor, points, combined, settings.correction), settings.modes, EVENING, ENERGY)
+    added = newton_modes(anchor, factors, reduced, chosen, settings.correction, settings.modes)
     return widened(anchor, factors, reduced, added) if added.shape[1] else reduced
 
 

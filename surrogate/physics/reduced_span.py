@@ -14,7 +14,7 @@ from surrogate.physics.deviatoric import deviatoric_path, strain_of_deviator
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.plasticity import elastic_stress
-from surrogate.physics.tangent_modes import CorrectionSettings
+from surrogate.physics.tangent_modes import Combined, CorrectionSettings, corrections, leading
 
 # Squared lengths of plastic strain with engineering shear.
 _SHEAR = np.array([1.0, 1, 1, 0.5, 0.5, 0.5])
@@ -149,15 +149,6 @@ class ReducedAnchor:
         change = np.linalg.norm(self.coordinates - np.pad(before.coordinates, grown), axis=-1).max(axis=1)
         return np.asarray(change / np.maximum(size, 1e-300))
 
-    def beside(self, part: "ReducedAnchor") -> "ReducedAnchor":
-        """These histories and then those of a part, in the part's span, which has this one's modes and then more."""
-        mine = self.with_part(part.of(np.zeros(0, dtype=np.int64)), np.zeros(0, dtype=np.int64))
-        rows = zip(
-            (mine.coordinates, mine.earlier, mine.settled), (part.coordinates, part.earlier, part.settled), strict=True
-        )
-        coordinates, earlier, settled = (np.concatenate(both) for both in rows)
-        return ReducedAnchor(part.unknowns, part.strain, coordinates, earlier, settled, mine.points)
-
     def with_part(self, part: "ReducedAnchor", histories: IntArray) -> "ReducedAnchor":
         """These histories as a part answers them, whose span has this one's modes and then more."""
         grown = ((0, 0), (0, 0), (0, part.unknowns.shape[1] - self.unknowns.shape[1]))
@@ -198,10 +189,38 @@ def caused_displacement(anchor: ElasticAnchor, points: IntArray, plastic: FloatA
 def widened(anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, added: FloatArray) -> ReducedAnchor:
     """Add displacements [n, J'] to the span, and integrate again; the other arguments as of `enriched`."""
     wider = with_modes(anchor, reduced, added)
-    points, weights = wider.points, anchor.system.volumes.ravel()[wider.points]
-    problem = ReducedProblem(anchor.strain[:, points], wider.strain[:, points], weights, anchor.system.material)
-    found = integrate(problem, factors)
+    found = integrate(reduced_problem(anchor, wider), factors)
     return replace(wider, coordinates=found.coordinates, settled=found.settled)
+
+
+def reduced_problem(anchor: ElasticAnchor, reduced: ReducedAnchor) -> ReducedProblem:
+    """What is integrated in a span, at all points that may flow."""
+    points, system = reduced.points, anchor.system
+    return ReducedProblem(
+        anchor.strain[:, points], reduced.strain[:, points], system.volumes.ravel()[points], system.material
+    )
+
+
+def acting(
+    anchor: ElasticAnchor, factors: FloatArray, reduced: ReducedAnchor, chosen: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Load cases and modes as one: their strain at the points that may flow [6, A, K + J], and the paths of chosen
+    histories along them [C, T, K + J]."""
+    strain = np.concatenate([field[:, reduced.points] for field in (anchor.strain, reduced.strain)], axis=-1)
+    return strain, np.concatenate([factors[chosen], reduced.coordinates[chosen]], axis=-1)
+
+
+def newton_modes(
+    anchor: ElasticAnchor,
+    factors: FloatArray,
+    reduced: ReducedAnchor,
+    chosen: IntArray,
+    settings: CorrectionSettings,
+    count: int,
+) -> FloatArray:
+    """Newton's corrections of chosen histories, the displacements that span them best [n, J'], at most so many."""
+    combined = Combined(factors.shape[2], *acting(anchor, factors, reduced, chosen), reduced.unknowns)
+    return leading(*corrections(anchor, reduced.points, combined, settings), count, EVENING, ENERGY)
 
 
 def with_modes(anchor: ElasticAnchor, reduced: ReducedAnchor, added: FloatArray) -> ReducedAnchor:

@@ -63,21 +63,19 @@ def test_the_default_ramp_rises_to_one_in_equal_steps() -> None:
 
 def test_a_history_turns_where_its_direction_changes_and_at_its_end() -> None:
     # Up in two unequal steps (no turn), down, then the other case, then nothing more.
-    factors = np.array([[1.0, 0], [3, 0], [2, 0], [0, 0], [0, 1], [0, 2], [0, 2]])
-    turned = LoadHistory("h", factors).turning_points()
+    history = LoadHistory("h", np.array([[1.0, 0], [3, 0], [2, 0], [0, 0], [0, 1], [0, 2], [0, 2]]))
+    assert history.turning_steps().tolist() == [1, 3, 5, 6]
+    turned = history.turning_points()
     assert turned.name == "h"
-    assert turned.factors.tolist() == factors[[1, 3, 5, 6]].tolist()
+    np.testing.assert_array_equal(turned.factors, history.factors[[1, 3, 5, 6]])
 
 
 def test_what_lies_between_turning_points_is_on_straight_lines() -> None:
     generator = np.random.default_rng(3)
     for _ in range(50):
-        factors = draw_history(generator, 20, 3).factors
-        turned = LoadHistory("h", factors).turning_points().factors
-        corners = np.concatenate([np.zeros((1, 3)), turned])
-        for state in factors:
-            # Some straight piece from corner to corner holds it, but for rounding.
-            along = np.diff(corners, axis=0)
-            share = ((state - corners[:-1]) * along).sum(axis=1) / np.maximum((along**2).sum(axis=1), 1e-300)
-            nearest = corners[:-1] + np.clip(share, 0, 1)[:, None] * along
-            assert np.linalg.norm(nearest - state, axis=1).min() < 1e-9 * np.abs(factors).max()
+        history = LoadHistory("h", draw_history(generator, 20, 3).factors)
+        at = history.turning_steps()
+        corners = np.concatenate([np.zeros((1, 3)), history.turning_points().factors])
+        back = [np.interp(np.arange(20), [-1, *at], corners[:, case]) for case in range(3)]
+        # Rounding of the interpolation alone.
+        assert np.allclose(np.stack(back, axis=1), history.factors, atol=1e-12)

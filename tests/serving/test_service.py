@@ -327,6 +327,21 @@ def test_in_a_crowd_the_peak_step_and_the_last_are_stored_and_say_what_they_say_
         assert all(np.isfinite(getattr(mine.scalars, field.name)).all() for field in fields(mine.scalars))
 
 
+def test_in_a_crowd_what_is_stored_is_what_storing_every_step_would_say(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, model = wedge_problem(crowd(CLIMB, SWING)), str(models / "lively")
+    found = predict(problem, model=model).histories
+    chosen = service.decoded_states
+    monkeypatch.setattr(service, "decoded_states", lambda *given, **_: chosen(*given, every=True))
+    for mine, every in zip(found[:2], predict(problem, model=model).histories, strict=False):
+        assert len(mine.steps) < len(every.steps) == len(every.factors)
+        assert_close(mine.stress, every.stress[mine.steps])
+        assert_close(mine.plastic_strain, every.plastic_strain[mine.steps])
+        for name in ("peak_von_mises_pa", "p999_von_mises_pa", "max_displacement_m"):
+            assert_close(getattr(mine.scalars, name)[mine.steps], getattr(every.scalars, name)[mine.steps])
+
+
 def test_in_a_crowd_a_history_is_answered_alike_wherever_it_stands(models: Path) -> None:
     """So many histories are integrated at few points but for those that make the modes, here the first of each kind."""
     problem = milder(wedge_problem(crowd(CLIMB, SWING)))
