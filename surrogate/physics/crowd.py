@@ -32,8 +32,8 @@ from surrogate.physics.reduced_span import (
     with_modes,
 )
 
-# Points times histories of which fields are made at once.
-_TOGETHER = 400_000
+# Points times histories of which fields are made at once: what fits into a core's cache.
+_TOGETHER = 30_000
 # A history's direction counts less where its coordinates are below this share of the largest.
 _FLOOR = 0.1
 # Size of a mode's own strain among the snapshots, as a share of the largest of them.
@@ -131,11 +131,13 @@ def mechanisms(problem: ReducedProblem, plastic: Floats) -> Floats:
         problem: with all points.
         plastic: deviators of the plastic strain of snapshots [S, 5, A].
     """
-    fields = strain_deviator(problem.mode_strain).transpose(2, 0, 1)
-    testing = (fields * problem.weight).reshape(len(fields), -1).T
+    modes = strain_deviator(problem.mode_strain.astype(np.float32))
+    fields = np.ascontiguousarray(modes.transpose(2, 0, 1))
+    testing = (fields * problem.weight.astype(np.float32)).reshape(len(fields), -1).T
     seen, own = (np.linalg.norm(each.reshape(len(each), -1) @ testing, axis=1) for each in (plastic, fields))
     scale = _MECHANISM * seen.max(initial=0.0) / np.maximum(own, 1e-300)
-    return np.asarray(fields * scale[:, None, None], dtype=np.float32)
+    fields *= scale[:, None, None].astype(np.float32)
+    return fields
 
 
 def plastic_fields(strain: FloatArray, path: FloatArray, anchor: ElasticAnchor, count: int) -> Floats:
@@ -147,13 +149,15 @@ def plastic_fields(strain: FloatArray, path: FloatArray, anchor: ElasticAnchor, 
         anchor: of the part.
         count: steps of each history, at most.
     """
-    steps, size = path.shape[1], max(1, _TOGETHER // max(1, strain.shape[1]))
-    kept = {round(steps * (i + 1) / count) - 1 for i in range(count)}
-    found = []
-    for first in range(0, len(path), size):
-        states = enumerate(deviatoric_path(strain, path[first : first + size], anchor.system.material))
-        found += [state.plastic.astype(np.float32) for step, state in states if step in kept]
-    return np.concatenate(found)
+    steps, points = path.shape[1], strain.shape[1]
+    kept = sorted({round(steps * (i + 1) / count) - 1 for i in range(count)})
+    found = np.empty((len(kept), len(path), 5, points), np.float32)
+    # A block of points at a time, so that the strain of each is made ready once for all histories.
+    for block in np.array_split(np.arange(points), max(1, points * len(path) // _TOGETHER)):
+        for step, state in enumerate(deviatoric_path(strain[:, block], path, anchor.system.material)):
+            if step in kept:
+                found[kept.index(step)][..., block] = state.plastic
+    return found.reshape(-1, 5, points)
 
 
 def unlike(coordinates: FloatArray, known: IntArray, count: int) -> IntArray:

@@ -27,7 +27,8 @@ _FROM_DEVIATOR = _TO_DEVIATOR.T * np.array([1, 1, 1, 2, 2, 2])[:, None]
 
 def strain_deviator(strain: FloatArray) -> FloatArray:
     """Coordinates [5, ...] of the deviator of a strain [6, ...] with engineering shear."""
-    return np.asarray((_TO_DEVIATOR @ strain.reshape(6, -1)).reshape(5, *strain.shape[1:]))
+    mixing = _TO_DEVIATOR.astype(strain.dtype, copy=False)
+    return np.asarray((mixing @ strain.reshape(6, -1)).reshape(5, *strain.shape[1:]))
 
 
 def strain_of_deviator(deviator: FloatArray) -> FloatArray:

@@ -42,6 +42,16 @@ def test_a_solution_meets_its_equations(kind: str) -> None:
 
 
 @needs_pardiso
+def test_pardiso_does_not_refine_what_is_right_already() -> None:
+    upper = pardiso_factor.upper_triangle(SYSTEM.stiffness)
+    analysis = pardiso_factor.Analysis(upper)
+    right = np.random.default_rng(2).normal(size=(SYSTEM.stiffness.shape[0], 2))
+    solution = pardiso_factor.PardisoFactor(analysis, upper).solve(right)
+    assert analysis.refinements == 0
+    assert np.abs(SYSTEM.stiffness @ solution - right).max() < 1e-10 * np.abs(right).max()
+
+
+@needs_pardiso
 def test_the_fallback_agrees_with_pardiso(monkeypatch: pytest.MonkeyPatch) -> None:
     right = np.random.default_rng(1).normal(size=(SYSTEM.stiffness.shape[0], 2))
     pardiso = factorize(SYSTEM.stiffness).solve(right)
