@@ -33,7 +33,7 @@ class Row(TypedDict):
 LEAST = 0.02
 SEEDS = 3
 HEAD = """Small runs of the same network on tokens alone (no field decoder): width {width}, {tokens} tokens, {steps}
-optimiser steps of {batch} parts with two histories each, every second training part; {runs} runs, {minutes:.0f} CPU-
+optimiser steps of {batch} parts with two histories each, {parts} training parts; {runs} runs, {minutes:.0f} CPU-
 minutes. Errors are relative, in per cent, median / 90th percentile of the validation histories that yield, median
 over the seeds. A *difference* is arm minus other with the same seed, parts and histories at each step: its median
 and, in brackets, the least and largest of the seeds; negative is better for the arm. It counts as **better** or
@@ -85,6 +85,7 @@ def ablations_section(path: Path) -> str:
     settings, base = held["settings"], held["base"]
     counts = {"runs": held["runs"], "minutes": held["cpu_seconds"] / 60, "least": 100 * LEAST}
     sizes = {"width": settings["width"], "batch": settings["batch"], "tokens": base["tokens"], "steps": base["steps"]}
+    sizes |= {"parts": held["parts"]}
     parts = [HEAD.format(**sizes, **counts)]
     for ablation in dict.fromkeys(row["ablation"] for row in rows):
         own = [row for row in rows if row["ablation"] == ablation]

@@ -26,10 +26,8 @@ from surrogate.training.token_training import SCALARS, TokenOutcome, train_token
 SEEDS = (0, 1, 2)
 # Load steps of a whole history, and of the short horizon.
 WHOLE, SHORT = 20, 7
-# Every second training part is used. Parts of the shares of the labels: a tenth of 797 and so on, all of them as 0.
-_EVERY = 2
-SHARES = {"10 %": 80, "25 %": 199, "50 %": 398, "100 %": 0}
-_FORMAT = 2
+SHARES = {"10 %": 0.1, "25 %": 0.25, "50 %": 0.5, "100 %": 1.0}
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,17 @@ ATTEMPTS = "What could make it help"
 ABLATIONS = (PREDICTION, SEMI, ROLLOUT, COLLAPSE, GRADIENT, INVERSE, TOKENS, ANCHOR, MASKED, ATTEMPTS)
 
 
-def comparisons(base: TokenRun) -> list[Comparison]:
-    """All comparisons; `base` gives what they do not vary."""
+def comparisons(base: TokenRun, parts: int) -> list[Comparison]:
+    """All comparisons.
+
+    Args:
+        base: what they do not vary.
+        parts: training parts at hand.
+    """
     local = replace(base, anchor="local")
     collapse: tuple[Collapse, ...] = ("none", "sigreg", "ema")
     return [
-        *_label_comparisons(base),
+        *_label_comparisons(base, parts),
         *_rollout_comparisons(base),
         *(Comparison(COLLAPSE, f"{how} against VICReg", replace(local, collapse=how), local) for how in collapse),
         Comparison(GRADIENT, "off against on", replace(local, stop_gradient=False), local),
@@ -71,7 +74,7 @@ def comparisons(base: TokenRun) -> list[Comparison]:
         Comparison(TOKENS, "48 against 24", replace(local, tokens=48), local, 2),
         *_anchor_comparisons(base),
         *_masked_comparisons(replace(local, latent="none")),
-        *_attempts(local),
+        *_attempts(local, parts),
     ]
 
 
@@ -90,11 +93,16 @@ def _masked_comparisons(alone: TokenRun) -> Iterable[Comparison]:
         yield Comparison(MASKED, f"{parts or 'all'} parts", replace(own, first="masked"), own, 1 if parts else 2)
 
 
-def _label_comparisons(base: TokenRun) -> Iterable[Comparison]:
+def labelled(share: float, parts: int) -> int:
+    """How many of the training parts a share of the labels is; all of them as 0."""
+    return 0 if share == 1 else round(share * parts)
+
+
+def _label_comparisons(base: TokenRun, parts: int) -> Iterable[Comparison]:
     both: tuple[Anchor, ...] = ("local", "reduced")
     for anchor in both:
-        for share, parts in SHARES.items():
-            own = replace(base, anchor=anchor, parts=parts)
+        for share, size in SHARES.items():
+            own = replace(base, anchor=anchor, parts=labelled(size, parts))
             turn = 0 if share == "100 %" or (anchor, share) == ("local", "10 %") else 2
             alone = replace(own, latent="none")
             yield Comparison(PREDICTION, f"{anchor}, {share}", own, alone, turn)
@@ -112,9 +120,9 @@ def _rollout_comparisons(base: TokenRun) -> Iterable[Comparison]:
             yield Comparison(ROLLOUT, f"{anchor}, {how} against latent", replace(latent, rollout=how), latent, turn)
 
 
-def _attempts(local: TokenRun) -> list[Comparison]:
+def _attempts(local: TokenRun, parts: int) -> list[Comparison]:
     few = replace(local, latent="none", parts=50)
-    tenth = replace(few, parts=SHARES["10 %"])
+    tenth = replace(few, parts=labelled(SHARES["10 %"], parts))
     every = replace(few, parts=0)
     return [
         Comparison(ATTEMPTS, "a tenth of the weight, 100 %", replace(every, latent="labelled", weight=0.1), every),
@@ -176,7 +184,7 @@ def cached_tables(data: Path, folder: Path) -> Tables:
             path = folder / f"{split}-{tokens}.safetensors"
             if not path.exists():
                 config = ModelConfig()
-                entries = open_dataset(data).split(split).entries[:: _EVERY if split == "train" else 1]
+                entries = open_dataset(data).split(split).entries
                 save_table(token_table([prepared_path(entry.path, data, config) for entry in entries], tokens), path)
             held[split, tokens] = load_table(path)
         return held[split, tokens]
@@ -237,8 +245,10 @@ def figures(comparison: Comparison, outcomes: Mapping[TokenRun, TokenOutcome]) -
     }
 
 
-def write(wanted: Iterable[Comparison], settings: TokenSettings, base: TokenRun, folder: Path, out: Path) -> None:
-    """Write what the finished runs found, and which comparisons are not finished."""
+def write(
+    wanted: Iterable[Comparison], settings: TokenSettings, base: TokenRun, parts: int, folder: Path, out: Path
+) -> None:
+    """Write what the finished runs on so many training parts found, and which comparisons are not finished."""
     wanted, outcomes = list(wanted), {}
     for run in runs_in_order(wanted):
         if run_path(run, settings, folder).exists():
@@ -248,6 +258,7 @@ def write(wanted: Iterable[Comparison], settings: TokenSettings, base: TokenRun,
     values = {
         "settings": asdict(settings),
         "base": base.as_json(),
+        "parts": parts,
         "scalars": SCALARS,
         "runs": len(outcomes),
         "cpu_seconds": sum(each.seconds for each in outcomes.values()),
@@ -273,7 +284,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     given.runs.mkdir(parents=True, exist_ok=True)
     settings, base = TokenSettings(), TokenRun(steps=given.steps)
-    wanted, tables = comparisons(base), cached_tables(given.data, given.runs)
+    parts = len(open_dataset(given.data).split("train").entries)
+    wanted, tables = comparisons(base, parts), cached_tables(given.data, given.runs)
     started = time.process_time()
     for run in runs_in_order(wanted):
         if time.process_time() - started > 60 * given.cpu_minutes:
@@ -282,8 +294,8 @@ def main(arguments: list[str] | None = None) -> None:
         outcome = perform(run, settings, given.runs, tables)
         if not known:
             print(f"{run} {outcome.seconds:.0f} s {list(outcome.errors.values())[:3]}", flush=True)
-            write(wanted, settings, base, given.runs, given.out)
-    write(wanted, settings, base, given.runs, given.out)
+            write(wanted, settings, base, parts, given.runs, given.out)
+    write(wanted, settings, base, parts, given.runs, given.out)
 
 
 if __name__ == "__main__":

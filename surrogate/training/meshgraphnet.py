@@ -20,7 +20,7 @@ from surrogate.training.rival_data import (
     field_norm,
     on_nodes,
 )
-from surrogate.training.rival_decoder import PlasticRead, QuadratureDecoder
+from surrogate.training.rival_decoder import PlasticRead, QuadratureDecoder, compressed_error, compressed_norm
 
 LAYERS = 15
 _EDGE_FEATURES = 5
@@ -156,13 +156,18 @@ def noisy(part: RivalPart, state: PlasticRead) -> PlasticRead:
 
 
 def step_loss(model: MeshGraphNet, part: RivalPart, wanted: Tensor) -> Tensor:
-    """Relative error of one-step predictions from noisy states; their target undoes the noise, as published."""
+    """Relative error of one-step predictions from noisy states, plain and of logarithmic size.
+
+    The target undoes the noise, as published.
+    """
     step = transitions(part, wanted)
     start = noisy(part, step.start)
     found = model(part, step.now, step.before, start)
     missing = step.end.strain - start.strain
     scale = field_norm(part, step.end.strain - step.start.strain) + _KEPT_SHARE * field_norm(part, step.end.strain)
-    return (field_norm(part, found.strain - missing) / (scale + _FLOOR)).mean()
+    kept = _KEPT_SHARE * compressed_norm(part, step.end.strain)
+    plain = field_norm(part, found.strain - missing) / (scale + _FLOOR)
+    return (plain + compressed_error(part, found.strain, missing, kept)).mean()
 
 
 @torch.no_grad()

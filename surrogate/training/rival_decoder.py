@@ -11,12 +11,16 @@ from torch import Tensor, nn
 from surrogate.model.invariant_features import deviator, norm
 from surrogate.physics.hardening import SQRT_2_3
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC
-from surrogate.training.rival_data import RivalPart
+from surrogate.training.rival_data import RivalPart, field_norm
 
 # Logarithms of the smallest and largest plastic strain, in yield strains, that a network can say.
 _LEAST, _MOST = -8.0, 6.0
 # Six components of the direction, gate, logarithm of the size, accumulated over present strain.
 OUTPUTS = 9
+# Plastic strain, in yield strains, at which the compressed error turns from linear to logarithmic.
+_KNEE = 0.05
+# Norms of compressed strains below this are judged as if they were so large.
+_LEAST_NORM = 0.02
 
 
 @dataclass(frozen=True)
@@ -72,3 +76,30 @@ def read_strain(raw: Tensor) -> PlasticRead:
     strain = direction * size[..., None]
     equivalent = float(SQRT_2_3) * norm(strain) * (1 + nn.functional.softplus(raw[..., 8] - 3))
     return PlasticRead(strain, equivalent)
+
+
+def compressed_error(part: RivalPart, found: Tensor, true: Tensor, beside: Tensor | float = 0.0) -> Tensor:
+    """Relative error [S] of strains [S, C, 4, 6] in their own directions with logarithmic sizes.
+
+    The plain relative error is one where nothing is said, and hardly less until direction and size are both right at
+    the few points of the largest strain: networks that begin small came to rest at saying nothing. Here every point
+    that yields has its say.
+
+    Args:
+        part: whose points these are.
+        found: of the network.
+        true: of the simulation.
+        beside: compressed norm that counts besides that of the truth [S].
+    """
+    missed = field_norm(part, _compressed(found) - _compressed(true))
+    return missed / (compressed_norm(part, true) + beside + _LEAST_NORM)
+
+
+def compressed_norm(part: RivalPart, strain: Tensor) -> Tensor:
+    """Norm [S] of strains [S, C, 4, 6] of logarithmic size."""
+    return field_norm(part, _compressed(strain))
+
+
+def _compressed(strain: Tensor) -> Tensor:
+    size = norm(strain)[..., None]
+    return strain / size * torch.asinh(size / _KNEE)

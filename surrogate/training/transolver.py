@@ -20,7 +20,7 @@ from surrogate.training.rival_data import (
     on_nodes,
     thinned,
 )
-from surrogate.training.rival_decoder import PlasticRead, QuadratureDecoder
+from surrogate.training.rival_decoder import PlasticRead, QuadratureDecoder, compressed_error
 
 _HEADS = 4
 # Load now and where it was largest so far, total force and moment now, largest and smallest so far, share of the steps.
@@ -163,11 +163,12 @@ def _asinh(stress: Tensor) -> Tensor:
 
 
 def state_loss(model: Transolver, part: RivalPart, wanted: Tensor) -> Tensor:
-    """Relative L2 error, the published loss, of the plastic strain and of its accumulated equivalent."""
+    """Relative L2 error, the published loss, of the plastic strain, of its logarithmic size and of its equivalent."""
     some = thinned(part, _LOSS_CELLS)
     strain, equivalent = some.truth(wanted)
     found = model(part, wanted, some)
     field = field_norm(some, found.strain - strain) / (field_norm(some, strain) + _FLOOR)
     missed = ((found.equivalent - equivalent).square() * some.share).sum(dim=(1, 2)) + 1e-16
     whole = (equivalent.square() * some.share).sum(dim=(1, 2))
+    field = field + compressed_error(some, found.strain, strain)
     return (field + _EQUIVALENT_WEIGHT * missed.sqrt() / (whole.sqrt() + _FLOOR)).mean()

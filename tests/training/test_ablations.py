@@ -222,13 +222,15 @@ def test_a_run_that_is_done_is_not_done_again(table: TokenTable, tmp_path: Path)
 
 
 def test_every_anchor_and_seed_has_its_turn_and_the_decisive_ones_come_first() -> None:
-    wanted = ablations.comparisons(TokenRun())
+    wanted = ablations.comparisons(TokenRun(), 420)
     runs = ablations.runs_in_order(wanted)
     assert len(set(runs)) == len(runs)
     assert {run.anchor for run in runs} == set(ANCHORS)
     assert {comparison.ablation for comparison in wanted} == set(ablations.ABLATIONS)
     decisive = {replace(c.arm, seed=s) for c in wanted if c.turn == 0 for s in ablations.SEEDS}
     assert decisive <= set(runs[: 2 * len(decisive)])
+    # A tenth, a quarter, a half and all of the parts at hand, and few of them.
+    assert {0, 42, 50, 105, 200, 210} == {run.parts for run in runs}
 
 
 def _figures(arm: list[float], other: list[float]) -> dict[str, object]:
@@ -261,8 +263,9 @@ def test_what_is_written_can_be_read_as_a_section(page: ModuleType, table: Token
     ]
     for run in (arm, other):
         ablations.perform(run, SETTINGS, tmp_path, lambda *_: table)
-    ablations.write(wanted, SETTINGS, RUN, tmp_path, tmp_path / "ablations.json")
+    ablations.write(wanted, SETTINGS, RUN, 30, tmp_path, tmp_path / "ablations.json")
     assert json.loads((tmp_path / "ablations.json").read_text())["runs"] == 2
     text = page.ablations_section(tmp_path / "ablations.json")
+    assert ", 30 training parts; 2 runs" in text
     assert "### Latent prediction" in text and "**Verdict.**" in text
     assert "Not run for want of time: Number of tokens: 48 against 24." in text

@@ -24,7 +24,7 @@ from surrogate.training.rival_data import (
     save_rival,
     thinned,
 )
-from surrogate.training.rival_decoder import PlasticRead
+from surrogate.training.rival_decoder import PlasticRead, compressed_error
 from surrogate.training.rival_training import RivalConfig, draw_states, train_rival, trained_rival
 from surrogate.training.transolver import PhysicsAttention, Transolver, anchor_features, state_loss
 from tests.training.wedges import PARTS, simulation
@@ -212,6 +212,16 @@ def test_noise_is_a_share_of_the_state_whatever_its_size() -> None:
     assert float(torch.stack(draws).mean()) == pytest.approx(1.0, abs=0.05)
     virgin = PlasticRead(torch.zeros_like(state.strain), torch.zeros_like(state.equivalent))
     assert not noisy(part(), virgin).strain.any()
+
+
+def test_the_compressed_error_rewards_a_right_direction_long_before_the_size_is_right() -> None:
+    """The plain relative error of a tenth of the truth is 0.9, of three tenths 0.7."""
+    strain, _ = part().truth(fullest())
+    found = {share: float(compressed_error(part(), share * strain, strain)) for share in (0.0, 0.01, 0.1, 0.3, 1.0)}
+    assert found[1.0] < 1e-6 < found[0.3] < found[0.1] < found[0.01] < found[0.0] < 1
+    assert found[0.1] < 0.8 and found[0.3] < 0.5
+    assert float(compressed_error(part(), -0.1 * strain, strain)) > found[0.0]
+    assert float(compressed_error(part(), 0.1 * strain, strain, beside=torch.ones(1))) < found[0.1]
 
 
 def test_a_rollout_sums_its_increments() -> None:
