@@ -20,7 +20,7 @@ from surrogate.training.rival_data import (
     field_norm,
     on_nodes,
 )
-from surrogate.training.rival_decoder import PlasticRead, QuadratureDecoder, compressed_error, compressed_norm
+from surrogate.training.rival_decoder import PlasticRead, QuadratureDecoder, compressed_error, compressed_square
 
 LAYERS = 15
 _EDGE_FEATURES = 5
@@ -30,7 +30,7 @@ _NODE_INPUTS = 3 + NODE_FEATURES + MATERIAL_FEATURES + 2 * 3 + 2 * 6 + _STATE_FE
 # Noise on a state: this share of its own strain at each point, and of its volume-weighted norm where it flows.
 NOISE_OWN, NOISE_PART = 0.05, 0.05
 # Increments are judged against themselves and a share of the strain that is there already.
-_KEPT_SHARE, _FLOOR = 0.2, 0.002
+_KEPT_SHARE = 0.2
 
 
 class _Mlp(nn.Module):
@@ -156,7 +156,7 @@ def noisy(part: RivalPart, state: PlasticRead) -> PlasticRead:
 
 
 def step_loss(model: MeshGraphNet, part: RivalPart, wanted: Tensor) -> Tensor:
-    """Relative error of one-step predictions from noisy states, plain and of logarithmic size.
+    """Squared error of one-step predictions from noisy states in logarithmic size (see `compressed_error`).
 
     The target undoes the noise, as published.
     """
@@ -164,10 +164,7 @@ def step_loss(model: MeshGraphNet, part: RivalPart, wanted: Tensor) -> Tensor:
     start = noisy(part, step.start)
     found = model(part, step.now, step.before, start)
     missing = step.end.strain - start.strain
-    scale = field_norm(part, step.end.strain - step.start.strain) + _KEPT_SHARE * field_norm(part, step.end.strain)
-    kept = _KEPT_SHARE * compressed_norm(part, step.end.strain)
-    plain = field_norm(part, found.strain - missing) / (scale + _FLOOR)
-    return (plain + compressed_error(part, found.strain, missing, kept)).mean()
+    return compressed_error(part, found.strain, missing, _KEPT_SHARE**2 * compressed_square(part, step.end.strain))
 
 
 @torch.no_grad()

@@ -13,14 +13,14 @@ from surrogate.physics.hardening import SQRT_2_3
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC
 from surrogate.training.rival_data import RivalPart, field_norm
 
-# Logarithms of the smallest and largest plastic strain, in yield strains, that a network can say.
-_LEAST, _MOST = -8.0, 6.0
-# Six components of the direction, gate, logarithm of the size, accumulated over present strain.
-OUTPUTS = 9
+# Six components of the strain in logarithmic size, accumulated over present strain.
+OUTPUTS = 7
 # Plastic strain, in yield strains, at which the compressed error turns from linear to logarithmic.
-_KNEE = 0.05
+KNEE = 0.05
+# The largest size that a network can say: 200 yield strains.
+_MOST = 9.0
 # Norms of compressed strains below this are judged as if they were so large.
-_LEAST_NORM = 0.02
+LEAST_NORM = 0.05
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,6 @@ class QuadratureDecoder(nn.Module):
         with torch.no_grad():
             # Begin with little plastic strain everywhere: most points have none.
             last.bias.zero_()
-            last.bias[6] = -3.0
         self.register_buffer("barycentric", torch.tensor(QUADRATURE_BARYCENTRIC, dtype=torch.float32))
 
     def forward(self, part: RivalPart, latent: Tensor, own: Tensor | None = None) -> PlasticRead:
@@ -66,40 +65,39 @@ class QuadratureDecoder(nn.Module):
 
 
 def read_strain(raw: Tensor) -> PlasticRead:
-    """The nine numbers of a point [..., OUTPUTS] as a plastic strain.
+    """The seven numbers of a point [..., OUTPUTS] as a plastic strain.
 
-    Direction, gate and logarithm of the size apart: most points have exactly none, and the others span four decades.
+    The first six are its tensor with the logarithmic size in which errors are judged. Nothing is zero there, and no
+    slope dies: with a gate and a logarithm of the size apart, networks closed the gate for good in their first steps.
     """
-    direction = deviator(raw[..., :6])
-    direction = direction / (norm(direction)[..., None] + 0.1)
-    size = torch.sigmoid(raw[..., 6]) * torch.exp(raw[..., 7].clamp(_LEAST, _MOST))
-    strain = direction * size[..., None]
-    equivalent = float(SQRT_2_3) * norm(strain) * (1 + nn.functional.softplus(raw[..., 8] - 3))
+    compressed = deviator(raw[..., :6])
+    length = norm(compressed)[..., None]
+    strain = compressed / length * (KNEE * torch.sinh(length.clamp(max=_MOST)))
+    equivalent = float(SQRT_2_3) * norm(strain) * (1 + nn.functional.softplus(raw[..., 6] - 3))
     return PlasticRead(strain, equivalent)
 
 
 def compressed_error(part: RivalPart, found: Tensor, true: Tensor, beside: Tensor | float = 0.0) -> Tensor:
-    """Relative error [S] of strains [S, C, 4, 6] in their own directions with logarithmic sizes.
+    """Squared error of strains [S, C, 4, 6] in their own directions with logarithmic sizes, over their mean square.
 
-    The plain relative error is one where nothing is said, and hardly less until direction and size are both right at
-    the few points of the largest strain: networks that begin small came to rest at saying nothing. Here every point
-    that yields has its say.
+    Each state over its own norm, the published loss, makes networks say nothing: where a state has hardly any plastic
+    strain the slope towards zero is hundreds of times that of all others towards their strain.
 
     Args:
         part: whose points these are.
         found: of the network.
         true: of the simulation.
-        beside: compressed norm that counts besides that of the truth [S].
+        beside: mean square that counts besides that of the truth.
     """
-    missed = field_norm(part, _compressed(found) - _compressed(true))
-    return missed / (compressed_norm(part, true) + beside + _LEAST_NORM)
+    missed = field_norm(part, _compressed(found) - _compressed(true)).square().mean()
+    return missed / (compressed_square(part, true) + beside + LEAST_NORM**2)
 
 
-def compressed_norm(part: RivalPart, strain: Tensor) -> Tensor:
-    """Norm [S] of strains [S, C, 4, 6] of logarithmic size."""
-    return field_norm(part, _compressed(strain))
+def compressed_square(part: RivalPart, strain: Tensor) -> Tensor:
+    """Mean square over states of the norm of strains [S, C, 4, 6] of logarithmic size."""
+    return field_norm(part, _compressed(strain)).square().mean()
 
 
 def _compressed(strain: Tensor) -> Tensor:
     size = norm(strain)[..., None]
-    return strain / size * torch.asinh(size / _KNEE)
+    return strain / size * torch.asinh(size / KNEE)

@@ -16,11 +16,10 @@ from surrogate.training.rival_data import (
     NODE_FEATURES,
     RivalPart,
     compressed,
-    field_norm,
     on_nodes,
     thinned,
 )
-from surrogate.training.rival_decoder import PlasticRead, QuadratureDecoder, compressed_error
+from surrogate.training.rival_decoder import KNEE, LEAST_NORM, PlasticRead, QuadratureDecoder, compressed_error
 
 _HEADS = 4
 # Load now and where it was largest so far, total force and moment now, largest and smallest so far, share of the steps.
@@ -28,7 +27,7 @@ _ACTION = 2 * 3 + 3 * 6 + 1
 _NODE_INPUTS = 3 + NODE_FEATURES + MATERIAL_FEATURES + _ACTION
 # Elastic stress at the step and where its von Mises stress was largest so far, and the logarithms of both.
 ANCHOR_FEATURES = 2 * 6 + 2
-_EQUIVALENT_WEIGHT, _FLOOR = 0.3, 0.002
+_EQUIVALENT_WEIGHT = 0.3
 # Cells that a loss looks at.
 _LOSS_CELLS = 400
 
@@ -163,12 +162,11 @@ def _asinh(stress: Tensor) -> Tensor:
 
 
 def state_loss(model: Transolver, part: RivalPart, wanted: Tensor) -> Tensor:
-    """Relative L2 error, the published loss, of the plastic strain, of its logarithmic size and of its equivalent."""
+    """Squared error of the plastic strain and of its equivalent in logarithmic size (see `compressed_error`)."""
     some = thinned(part, _LOSS_CELLS)
     strain, equivalent = some.truth(wanted)
     found = model(part, wanted, some)
-    field = field_norm(some, found.strain - strain) / (field_norm(some, strain) + _FLOOR)
-    missed = ((found.equivalent - equivalent).square() * some.share).sum(dim=(1, 2)) + 1e-16
-    whole = (equivalent.square() * some.share).sum(dim=(1, 2))
-    field = field + compressed_error(some, found.strain, strain)
-    return (field + _EQUIVALENT_WEIGHT * missed.sqrt() / (whole.sqrt() + _FLOOR)).mean()
+    sizes = [torch.asinh(each / KNEE) for each in (found.equivalent, equivalent)]
+    missed = ((sizes[0] - sizes[1]).square() * some.share).sum(dim=(1, 2)).mean()
+    whole = (sizes[1].square() * some.share).sum(dim=(1, 2)).mean()
+    return compressed_error(some, found.strain, strain) + _EQUIVALENT_WEIGHT * missed / (whole + LEAST_NORM**2)
