@@ -152,8 +152,9 @@ def with_intervals(
 
 def _interval(value: FloatArray, width: FloatArray, floor: float) -> tuple[FloatArray, FloatArray]:
     shifted = value + floor
-    low = np.maximum(shifted * np.exp(-width) - floor, 0.0)
-    return np.minimum(low, value), np.maximum(shifted * np.exp(width) - floor, value)
+    # By what the value is moved, so that no width moves it by nothing, to the last digit.
+    low = np.maximum(value + shifted * np.expm1(-width), 0.0)
+    return np.minimum(low, value), np.maximum(value + shifted * np.expm1(width), value)
 
 
 def fit_calibration(scores: Mapping[str, Mapping[str, list[tuple[float, float]]]]) -> Calibration:
