@@ -83,9 +83,8 @@ def ablations_section(path: Path) -> str:
     held = json.loads(path.read_text())
     rows: list[Row] = held["rows"]
     settings, base = held["settings"], held["base"]
-    counts = {"runs": held["runs"], "minutes": held["cpu_seconds"] / 60, "least": 100 * LEAST}
+    counts = {"runs": held["runs"], "parts": held["parts"], "minutes": held["cpu_seconds"] / 60, "least": 100 * LEAST}
     sizes = {"width": settings["width"], "batch": settings["batch"], "tokens": base["tokens"], "steps": base["steps"]}
-    sizes |= {"parts": held["parts"]}
     parts = [HEAD.format(**sizes, **counts)]
     for ablation in dict.fromkeys(row["ablation"] for row in rows):
         own = [row for row in rows if row["ablation"] == ablation]

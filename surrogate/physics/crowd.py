@@ -38,6 +38,7 @@ _TOGETHER = 30_000
 _FLOOR = 0.1
 # Size of a mode's own strain among the snapshots, as a share of the largest of them.
 _MECHANISM = 0.02
+_SEED = 0
 _NONE = np.zeros(0, dtype=np.int64)
 
 
@@ -131,13 +132,19 @@ def mechanisms(problem: ReducedProblem, plastic: Floats) -> Floats:
         problem: with all points.
         plastic: deviators of the plastic strain of snapshots [S, 5, A].
     """
-    modes = strain_deviator(problem.mode_strain.astype(np.float32))
+    modes = strain_deviator(problem.mode_strain.astype(np.float32)) @ _turned(problem.mode_strain.shape[2])
     fields = np.ascontiguousarray(modes.transpose(2, 0, 1))
     testing = (fields * problem.weight.astype(np.float32)).reshape(len(fields), -1).T
     seen, own = (np.linalg.norm(each.reshape(len(each), -1) @ testing, axis=1) for each in (plastic, fields))
     scale = _MECHANISM * seen.max(initial=0.0) / np.maximum(own, 1e-300)
     fields *= scale[:, None, None].astype(np.float32)
     return fields
+
+
+def _turned(count: int) -> Floats:
+    """A fixed orthogonal mixture of modes [J, J]: each mechanism is made of all of them, whatever their order."""
+    mixture, _ = np.linalg.qr(np.random.default_rng(_SEED).normal(size=(count, count)))
+    return mixture.astype(np.float32)
 
 
 def plastic_fields(strain: FloatArray, path: FloatArray, anchor: ElasticAnchor, count: int) -> Floats:

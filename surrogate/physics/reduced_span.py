@@ -291,5 +291,7 @@ def _orthonormal(system: ElasticSystem, known: FloatArray, added: FloatArray) ->
         scale = 1 / np.sqrt(np.maximum(gram.diagonal(), 1e-300))
         energy, mixing = np.linalg.eigh(gram * scale[:, None] * scale)
         new = energy > _NEW_DIRECTION * energy[-1]
-        added = (added * scale) @ (mixing[:, new] / np.sqrt(energy[new]))
+        among = mixing[:, new] / np.sqrt(energy[new])
+        # Modes that are orthonormal already stay as they are: where energies are equal, rounding alone would turn them.
+        added = (added * scale) @ (among @ mixing.T if new.all() else among)
     return np.concatenate([known, added], axis=1)

@@ -320,10 +320,10 @@ def test_in_a_crowd_the_peak_step_and_the_last_are_stored_and_say_what_they_say_
     for mine, before in zip(found[:2], alone, strict=True):
         assert len(mine.steps) < len(mine.factors) and mine.steps[-1] == len(mine.factors) - 1
         # The span of a crowd is another, and ends its rounds where one moves a history by 15 %.
-        assert_close(mine.stress, before.stress[mine.steps], 0.2)
-        assert_close(mine.plastic_strain, before.plastic_strain[mine.steps], 0.2)
+        assert_close(mine.stress, before.stress[mine.steps], 0.15)
+        assert_close(mine.plastic_strain, before.plastic_strain[mine.steps], 0.15)
         for name in ("peak_von_mises_pa", "p999_von_mises_pa", "max_displacement_m"):
-            assert_close(getattr(mine.scalars, name)[mine.steps], getattr(before.scalars, name)[mine.steps], 0.2)
+            assert_close(getattr(mine.scalars, name)[mine.steps], getattr(before.scalars, name)[mine.steps], 0.15)
         assert all(np.isfinite(getattr(mine.scalars, field.name)).all() for field in fields(mine.scalars))
 
 
@@ -462,6 +462,29 @@ def test_quick_screening_goes_by_turning_points_and_is_the_anchors_answer_there(
         assert mine.peak_plastic_strain == pytest.approx(float(anchor.scalars.peak_plastic_strain.max()), rel=0.05)
         assert mine.permanent_set_m == pytest.approx(anchor.totals.permanent_set_m, rel=0.1)
         assert mine.peak_von_mises_pa == pytest.approx(float(anchor.scalars.peak_von_mises_pa.max()), rel=0.05)
+
+
+def test_a_crowds_answer_has_no_units_and_does_not_hang_on_rounding() -> None:
+    """A part twice as stiff and strong under twice the loads has the same strains, but for the last digit."""
+    generator = np.random.default_rng(0)
+    histories = tuple(
+        LoadHistory(f"{i}", share * base.factors * generator.uniform(0.8, 1.1, base.factors.shape))
+        for i, (share, base) in enumerate((s, b) for s in np.linspace(0.55, 1.0, 20) for b in (CLIMB, SWING))
+    )
+    problem = wedge_problem(histories)
+    material = problem.material
+    strong = replace(
+        material,
+        youngs_modulus_pa=2 * material.youngs_modulus_pa,
+        yield_strength_pa=2 * material.yield_strength_pa,
+        ultimate_strength_pa=2 * material.ultimate_strength_pa,
+        hardening=material.hardening.scaled(2.0),
+    )
+    doubled = tuple(replace(each, factors=2 * each.factors) for each in histories)
+    other = replace(problem, material=strong, load_histories=doubled)
+    mine, same = ([h.peak_plastic_strain for h in screen(each, quick=True)] for each in (problem, other))
+    assert max(mine) > 1e-3
+    np.testing.assert_allclose(same, mine, rtol=1e-4, atol=1e-8)
 
 
 def test_screening_finds_nothing_plastic_where_nothing_yields_whatever_the_weights(models: Path) -> None:
