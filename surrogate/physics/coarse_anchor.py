@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 
 from surrogate.fields import BoolArray, FloatArray, IntArray
-from surrogate.physics.deviatoric import deviatoric_path, strain_of_deviator
+from surrogate.physics.deviatoric import deviatoric_path
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.invariants import von_mises
@@ -161,8 +161,7 @@ def _on_fine_modes(anchor: TransferredAnchor, settings: CoarseSettings, *, known
     if not len(points):
         return anchor
     weights = stiffness.volumes.ravel()[points]
-    snapshots = cast(FloatArray, _snapshots(anchor, strain, settings))
-    plastic = plastic_modes(snapshots, weights, settings.modes)
+    plastic = plastic_modes(_snapshots(anchor, strain, settings), weights, settings.modes)
     if not len(plastic):
         return anchor
     forces = _forces_of_plastic_strain(anchor.grids, points, plastic)
@@ -178,7 +177,7 @@ def _on_fine_modes(anchor: TransferredAnchor, settings: CoarseSettings, *, known
 
 
 def _snapshots(anchor: TransferredAnchor, strain: SingleArray, settings: CoarseSettings) -> SingleArray:
-    """Plastic strain of some histories at some steps [S, 6, A]."""
+    """Deviators of the plastic strain of some histories at some steps [S, 5, A]."""
     chosen = representative_histories(anchor.factors, settings.reduced.snapshot_histories)
     steps = anchor.factors.shape[1]
     count = min(steps, settings.reduced.snapshot_steps)
@@ -187,7 +186,7 @@ def _snapshots(anchor: TransferredAnchor, strain: SingleArray, settings: CoarseS
     states = deviatoric_path(strain.astype(np.float64), anchor.path[chosen], anchor.grids.stiffness.material)
     for step, state in enumerate(states):
         if step in kept:
-            found.append(strain_of_deviator(state.plastic.transpose(1, 0, 2)).transpose(1, 0, 2).astype(np.float32))
+            found.append(state.plastic.astype(np.float32))
     return np.concatenate(found)
 
 

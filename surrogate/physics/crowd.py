@@ -15,7 +15,7 @@ import numpy as np
 
 from surrogate.fields import FloatArray, IntArray
 from surrogate.physics.cubature import CubatureSettings, Floats, at_points, few_points
-from surrogate.physics.deviatoric import deviatoric_path, strain_deviator, strain_of_deviator
+from surrogate.physics.deviatoric import deviatoric_path, strain_deviator
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.near_yield import points_pushed
@@ -61,16 +61,17 @@ def crowd_anchor(
     if not len(points):
         return reduced
     chosen = representative_histories(factors, settings.histories)
-    fields = _snapshots(anchor, factors, reduced, chosen, settings)
-    for _ in range(settings.rounds):
+    for number in range(settings.rounds):
+        fields = _snapshots(anchor, factors, reduced, chosen, settings)
         added = _lacking(anchor, factors, reduced, fields, settings)
         if not added.shape[1]:
             break
-        reduced = _integrated(anchor, factors, with_modes(anchor, reduced, added), fields, settings.rough)
+        rule = settings.fine if number == settings.rounds - 1 else settings.rough
+        reduced = _integrated(anchor, factors, with_modes(anchor, reduced, added), fields, rule)
+        # What flows after the last round is told, though its flow is not felt any more.
         reduced = replace(reduced, points=points_pushed(anchor, factors, reduced, pushed))
         chosen = unlike(reduced.coordinates, _NONE, settings.histories)
-        fields = _snapshots(anchor, factors, reduced, chosen, settings)
-    return _integrated(anchor, factors, reduced, fields, settings.fine) if reduced.unknowns.shape[1] else reduced
+    return reduced
 
 
 def _lacking(
@@ -79,8 +80,7 @@ def _lacking(
     """Displacements that a span lacks [n, J']: at first of the plastic strain itself, then Newton's corrections."""
     if not reduced.unknowns.shape[1] or not settings.correction.iterations:
         volume = anchor.system.volumes.ravel()[reduced.points]
-        shapes = strain_of_deviator(fields.transpose(1, 0, 2).astype(np.float64)).transpose(1, 0, 2)
-        modes = plastic_modes(shapes.astype(np.float32), volume, settings.modes)
+        modes = plastic_modes(fields, volume, settings.modes)
         return caused_displacement(anchor, reduced.points, modes) if len(modes) else np.zeros((len(anchor.unknowns), 0))
     chosen = unlike(reduced.coordinates, _NONE, settings.correction.states)
     return newton_modes(anchor, factors, reduced, chosen, settings.correction, settings.modes)

@@ -9,15 +9,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from surrogate.fields import BoolArray, FloatArray, IntArray
-from surrogate.physics.cubature import CubatureSettings
+from surrogate.physics.cubature import CubatureSettings, Floats
 from surrogate.physics.deviatoric import deviatoric_path, strain_of_deviator
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.plasticity import elastic_stress
 from surrogate.physics.tangent_modes import Combined, CorrectionSettings, corrections, leading
 
-# Squared lengths of plastic strain with engineering shear.
-_SHEAR = np.array([1.0, 1, 1, 0.5, 0.5, 0.5])
 # Snapshots are scaled by their size to this power, so that small early fields have a say beside large late ones.
 EVENING = 0.7
 # Modes that add less than this share of the first one's energy say nothing more.
@@ -254,7 +252,7 @@ def plastic_snapshots(
     reduced: ReducedAnchor,
     settings: ReducedSettings,
 ) -> FloatArray:
-    """Plastic strain of some histories at some steps, by the law along the strain of cases and modes [S, 6, A]."""
+    """Deviators of the plastic strain of some histories at some steps, by the law along cases and modes [S, 5, A]."""
     strain = np.concatenate([field[:, reduced.points] for field in (anchor.strain, reduced.strain)], axis=-1)
     path = np.concatenate([factors, coordinates], axis=-1)
     steps = factors.shape[1]
@@ -262,25 +260,34 @@ def plastic_snapshots(
     found = []
     for step, state in enumerate(deviatoric_path(strain, path, anchor.system.material)):
         if step in kept:
-            field = strain_of_deviator(state.plastic.transpose(1, 0, 2))
-            found.append(field.transpose(1, 0, 2).astype(np.float32))
+            found.append(state.plastic.astype(np.float32))
     return np.concatenate(found)
 
 
-def plastic_modes(snapshots: FloatArray, volume: FloatArray, count: int) -> FloatArray:
-    """The fields that span snapshots of plastic strain [S, 6, A] best [J, 6, A], by the snapshot method."""
-    weight = np.sqrt(_SHEAR[:, None] * volume).ravel().astype(np.float32)
+def plastic_modes(snapshots: Floats, volume: FloatArray, count: int) -> FloatArray:
+    """The fields that span snapshots of plastic strain best, by the snapshot method.
+
+    Args:
+        snapshots: deviators of the plastic strain [S, 5, A], single precision.
+        volume: of the points [A], m^3.
+        count: fields, at most.
+
+    Returns:
+        Plastic strain [J, 6, A], engineering shear.
+    """
+    weight = np.tile(np.sqrt(volume), 5).astype(np.float32)
     rows = snapshots.reshape(len(snapshots), -1) * weight
     size = np.linalg.norm(rows, axis=1)
     rows, size = rows[size > 1e-3 * size.max()], size[size > 1e-3 * size.max()]
     if not len(rows) or not size.max() > 0:
-        return np.zeros((0, *snapshots.shape[1:]))
+        return np.zeros((0, 6, len(volume)))
     rows = rows / size[:, None] ** EVENING
     energy, mixing = np.linalg.eigh((rows @ rows.T).astype(np.float64))
     order = np.argsort(energy)[::-1][:count]
     order = order[energy[order] > ENERGY * energy.max()]
-    modes = (mixing[:, order] / np.sqrt(energy[order])).T @ rows
-    return np.asarray((modes / weight).reshape(len(order), *snapshots.shape[1:]), dtype=np.float64)
+    combined = (mixing[:, order] / np.sqrt(energy[order])).T.astype(np.float32)
+    modes = ((combined @ rows) / weight).astype(np.float64).reshape(len(order), 5, -1)
+    return strain_of_deviator(modes.transpose(1, 0, 2)).transpose(1, 0, 2)
 
 
 def _orthonormal(system: ElasticSystem, known: FloatArray, added: FloatArray) -> FloatArray:
