@@ -151,7 +151,8 @@ def with_intervals(
 
 
 def _interval(value: FloatArray, width: FloatArray, floor: float) -> tuple[FloatArray, FloatArray]:
-    shifted = value + floor
+    # An infinite safety factor has no width.
+    shifted = np.where(width > 0, value + floor, 0.0)
     # By what the value is moved, so that no width moves it by nothing, to the last digit.
     low = np.maximum(value + shifted * np.expm1(-width), 0.0)
     return np.minimum(low, value), np.maximum(value + shifted * np.expm1(width), value)
