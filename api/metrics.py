@@ -44,7 +44,20 @@ _JOB_BUCKETS = (0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 _WIDTH_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 # Of `Fields.timings_s`, and what the worker adds; another one would be a new time series that nobody asked for.
 _STAGES = frozenset(
-    ("mesh", "read", "anchor", "modes", "encode", "rollout", "decode", "equilibrium", "solve", "write", "total")
+    (
+        "mesh",
+        "read",
+        "anchor",
+        "modes",
+        "encode",
+        "rollout",
+        "decode",
+        "equilibrium",
+        "worst",
+        "solve",
+        "write",
+        "total",
+    )
 )
 # As prometheus_client calls the files that it maps; they are many times as large as what is counted.
 _FILE_KINDS, _FILE_BYTES = ("counter", "histogram", "gauge_liveall"), 1 << 18

@@ -33,6 +33,7 @@ STAGES: Mapping[str, str] = {
     "decode": "the plastic strain is read at the points",
     "refine": "another round in a wider span",
     "equilibrium": "displacement and stress are brought into equilibrium",
+    "worst": "of many histories the worst are answered once more, with few others",
     "solve": "nonlinear FEM, step by step",
 }
 _STAGES = "; ".join(f"`{name}`: {meaning}" for name, meaning in STAGES.items())

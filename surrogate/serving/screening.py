@@ -1,9 +1,12 @@
 """Histories ranked by what the tokens and the hottest points tell of them; no field is decoded.
 
+Of many histories the worst are read once more with few others.
+
 Shape letters: H histories, T steps.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,13 +17,15 @@ from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.hottest import peaks_at
 from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.reduced import reduced_anchor
-from surrogate.physics.reduced_span import ReducedSettings
+from surrogate.physics.reduced_span import CrowdSettings, ReducedSettings
+from surrogate.physics.tangent_modes import CorrectionSettings
 from surrogate.serving.answer import elastic_peaks
 from surrogate.serving.prepared import LoadedModel, loaded_model, prepare
 from surrogate.serving.token_reading import read_tokens
+from surrogate.serving.worst_again import is_crowd, worst_again
 
-# As the anchor of a prediction, but that none of the worst of many histories is corrected at all points.
-QUICK = ReducedSettings(worst=0)
+# Three rounds of the elastic displacement of plastic strain; none of the worst is corrected at all points.
+QUICK = ReducedSettings(crowd=CrowdSettings(modes=12, correction=CorrectionSettings(iterations=0)), worst=0)
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ def screen(
 
     Args:
         problem: a part with its histories.
-        quick: go from turning point to turning point of each history, correct none of the worst and leave the network
-            out: several times faster and, of many histories, some per cent further off (docs/results.md).
+        quick: three rounds of modes for many histories, none of the worst asked again and no network: several times
+            faster and some per cent further off (docs/results.md).
         device: "auto", "cpu" or "cuda".
         model: name of a shipped model or a model's folder; None for the newest shipped one.
 
@@ -56,7 +61,17 @@ def screen(
         RigidBodyError: the supports leave a rigid motion free.
         CheckpointError: no such model.
     """
-    return _at_turning_points(problem) if quick else _at_tokens(problem, loaded_model(model, device))
+    if quick:
+        return _at_hottest(problem)
+    loaded = loaded_model(model, device)
+    found = _at_tokens(problem, loaded)
+    if not is_crowd(len(found)):
+        return found
+
+    def ask(few: Sequence[int]) -> tuple[ScreenedHistory, ...]:
+        return _at_tokens(replace(problem, load_histories=tuple(problem.load_histories[i] for i in few)), loaded)
+
+    return worst_again(found, lambda history: history.peak_plastic_strain, ask)
 
 
 def _at_tokens(problem: Problem, model: LoadedModel) -> tuple[ScreenedHistory, ...]:
@@ -71,9 +86,8 @@ def _at_tokens(problem: Problem, model: LoadedModel) -> tuple[ScreenedHistory, .
     return _screened(problem.load_histories, plastic, stress, permanent)
 
 
-def _at_turning_points(problem: Problem) -> tuple[ScreenedHistory, ...]:
-    histories = tuple(history.turning_points() for history in problem.load_histories)
-    factors = pad_factors([history.factors for history in histories])
+def _at_hottest(problem: Problem) -> tuple[ScreenedHistory, ...]:
+    factors = pad_factors([history.factors for history in problem.load_histories])
     anchor = elastic_anchor(problem)
     fields, reduced = anchor_fields(anchor), reduced_anchor(anchor, factors, QUICK)
     peaks = peaks_at(anchor, factors, reduced)
@@ -81,7 +95,7 @@ def _at_turning_points(problem: Problem) -> tuple[ScreenedHistory, ...]:
     exact = np.maximum.accumulate(elastic, axis=1) <= problem.material.yield_strength_pa
     _, permanent = largest_displacements(fields, anchor_path(anchor, factors, reduced))
     stress = np.where(exact, elastic, peaks.von_mises)
-    return _screened(histories, peaks.plastic * ~exact, stress, permanent * ~exact)
+    return _screened(problem.load_histories, peaks.plastic * ~exact, stress, permanent * ~exact)
 
 
 def _screened(

@@ -24,6 +24,7 @@ from surrogate.serving.domain import domain_features
 from surrogate.serving.prepared import LoadedModel, Prepared, Progress, loaded_model, prepare
 from surrogate.serving.refining import refined
 from surrogate.serving.token_reading import TokenReading, decode_restless, read_tokens
+from surrogate.serving.worst_again import is_crowd, worst_again
 
 Fidelity = Literal["surrogate", "refined", "solved", "auto"]
 # "auto" solves where the interval of the peak plastic strain is wider than this factor either way.
@@ -86,12 +87,22 @@ def predict_many(
     return tuple(answers)
 
 
-def _answer(item: Prepared, part: TokenReading, model: LoadedModel, fidelity: Fidelity, report: Progress) -> Fields:
-    """From the rollout to the answer: decode, equilibrate, calibrate, judge."""
+def _answer(
+    item: Prepared,
+    part: TokenReading,
+    model: LoadedModel,
+    fidelity: Fidelity,
+    report: Progress,
+    most_stored: int = SolverSettings().stored_steps,
+) -> Fields:
+    """From the rollout to the answer: decode, equilibrate, calibrate, judge.
+
+    Where there are more than `most_stored` steps, only the peak and the last of each history are decoded.
+    """
     clock = _Clock(item.seconds)
     exact = elastic_steps(item.fields, item.path.factors, item.problem)
     steps = item.path.factors[..., 0].size
-    wanted = decoded_states(item.problem, item.request.actions, exact, every=steps <= SolverSettings().stored_steps)
+    wanted = decoded_states(item.problem, item.request.actions, exact, every=steps <= most_stored)
     report("decode", 0.0)
     if fidelity == "refined":
         report("refine", 0.0)
@@ -105,7 +116,14 @@ def _answer(item: Prepared, part: TokenReading, model: LoadedModel, fidelity: Fi
     predicted = PredictedStates(wanted, _where_yielded(field, wanted, exact), read, exact, item.reference)
     histories = assemble_histories(item.problem, item.anchor, item.graph, predicted)
     clock.lap("equilibrium")
-    histories = histories if fidelity == "refined" else _calibrated(item, histories, exact, model)
+    collapsing = item.warnings()
+    if fidelity != "refined":
+        histories = _calibrated(item, histories, exact, model)
+        if is_crowd(len(histories)):
+            report("worst", 0.0)
+            histories, more = _worst_again(item, model, histories)
+            collapsing = tuple(dict.fromkeys((*collapsing, *more)))
+            clock.lap("worst")
     timings = {**clock.seconds, "total": sum(clock.seconds.values())}
     verdict = (
         model.domain.verdict(problem_features(item.graph, item.fields, item.problem, histories))
@@ -114,8 +132,28 @@ def _answer(item: Prepared, part: TokenReading, model: LoadedModel, fidelity: Fi
     )
     strange = () if verdict is None or verdict.inside else (f"outside the model's training domain: {verdict.reason}",)
     method: Method = "refined" if fidelity == "refined" else "surrogate"
-    warnings = (*strange, *item.warnings())
+    warnings = (*strange, *collapsing)
     return Fields(method, histories, item.fields.volumes, timings, warnings, verdict, model.identity)
+
+
+def _worst_again(
+    item: Prepared, model: LoadedModel, histories: tuple[HistoryFields, ...]
+) -> tuple[tuple[HistoryFields, ...], tuple[str, ...]]:
+    """A crowd's histories, the worst as they are answered with few others, and what is warned of these."""
+    warnings: list[str] = []
+
+    def ask(few: Sequence[int]) -> tuple[HistoryFields, ...]:
+        asked = replace(item.problem, load_histories=tuple(item.problem.load_histories[i] for i in few))
+        own = prepare(asked, model, _silent)
+        warnings.extend(own.warnings())
+        return _answer(own, read_tokens([own], model)[0], model, "surrogate", _silent, most_stored=0).histories
+
+    told = worst_again(histories, lambda history: float(history.scalars.peak_plastic_strain.max()), ask)
+    return told, tuple(warnings)
+
+
+def _silent(stage: str, done: float) -> None:
+    """Reports nothing."""
 
 
 def _decoded(
