@@ -6,13 +6,15 @@ Each section stands on a JSON file in docs/ and is left out where that is not th
     surrogate evaluate DATA --measure horizon --out docs/horizon.json
     surrogate evaluate DATA --model MODEL --left-out-family NAME --family NAME --out docs/left_out.json
     python -m surrogate.training.rival_table (docs/rivals.json), make front (docs/front.json), docs/coarse.py
-    (docs/coarse.json), docs/fine_tuning.py (docs/fine_tuning.json), make ablations (docs/ablations.json).
+    (docs/coarse.json), docs/fine_tuning.py (docs/fine_tuning.json),
+    docs/fine_tuning_tokens.py (docs/fine_tuning_tokens.json), make ablations (docs/ablations.json).
 What is to be said of a section by hand stands under the same heading in docs/results_verdicts.md.
 """
 
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ablations_page import ablations_section
@@ -87,6 +89,7 @@ def sections(folder: Path) -> Iterator[Section]:
         ("Accuracy against time", "front.json", front_section),
         ("Large parts from a coarse anchor", "coarse.json", coarse_section),
         ("Fine-tuning on a new family", "fine_tuning.json", fine_tuning_section),
+        ("Fine-tuning a weaker start", "fine_tuning_tokens.json", weaker_starts_section),
         ("JEPA on trial", "ablations.json", ablations_section),
     )
     for title, name, section in others:
@@ -233,6 +236,34 @@ def fine_tuning_section(path: Path) -> str:
     for name, before in base.items():
         ratio = f"{tuned[name] / before:.2f}" if before else ""
         lines.append(f"| {name.replace('_', ' ')} | {100 * before:.2f} | {100 * tuned[name]:.2f} | {ratio} |")
+    return "\n".join(lines)
+
+
+def weaker_starts_section(path: Path) -> str:
+    """What a few parts of a new family buy a network that starts from less, from docs/fine_tuning_tokens.json."""
+    held = json.loads(path.read_text())
+    lines = [
+        f"Small networks on tokens: {held['steps']} steps without the family, then {held['own_steps']} on parts of it; "
+        "*these alone*: as many steps in all on those parts only. Errors on its test parts, median / 90th percentile, "
+        "per cent, each the median of the seeds; the ratio is that of the medians of errors, least to largest of the "
+        "seeds.\n",
+        "| family, start | parts: others, own, test | scalar | start alone | before | after | these alone | after over "
+        "before |",
+        "| --- |" + " --- |" * 7,
+    ]
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in held["rows"]:
+        groups.setdefault((row["family"], row["start"]), []).append(row)
+    for (family, start), rows in groups.items():
+        counts = ", ".join(str(rows[0][name]) for name in ("other_parts", "own_parts", "test_parts"))
+        for scalar in rows[0]["before"]:
+            cells = [
+                " / ".join(f"{100 * np.median([row[when][scalar][i] for row in rows]):.1f}" for i in (0, 1))
+                for when in ("anchor", "before", "after", "alone")
+            ]
+            ratios = sorted(row["after"][scalar][0] / row["before"][scalar][0] for row in rows)
+            told = f"{np.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            lines.append(f"| {family}, {start} | {counts} | {scalar} | " + " | ".join(cells) + f" | {told} |")
     return "\n".join(lines)
 
 

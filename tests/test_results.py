@@ -98,14 +98,23 @@ def test_a_section_appears_with_its_figures_and_what_is_said_of_it(results: Modu
     tuned = {"base": {"peak_median": 0.2}, "tuned": {"peak_median": 0.1}, "test_parts": 4}
     protocol = {"base_steps": 8, "own_steps": 4, "family": "flat", "own_parts": 2}
     (tmp_path / "fine_tuning.json").write_text(json.dumps({**tuned, "protocol": protocol}))
+    pair = {"peak": [0.4, 0.8]}
+    row = {"family": "flat", "start": "local", "other_parts": 9, "own_parts": 3, "test_parts": 2, "anchor": pair}
+    row |= {"before": pair, "after": {"peak": [0.1, 0.2]}, "alone": pair}
+    weaker = {"steps": 8, "own_steps": 4, "rows": [row]}
+    (tmp_path / "fine_tuning_tokens.json").write_text(json.dumps(weaker))
     (tmp_path / "results_verdicts.md").write_text("# head\n\n## Bars\n\nAll is well.\n\n## Later\n\nNot yet.\n")
     page = results.page(tmp_path)
     titles = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert titles == [
         "Bars", "Every method on the test parts", "By family", "The five worst parts",
         "Whether it says when it is wrong", "Ranking the variants of a family",
-        "Beyond the horizon of training", "Fine-tuning on a new family", "Later",
+        "Beyond the horizon of training", "Fine-tuning on a new family", "Fine-tuning a weaker start", "Later",
     ]  # fmt: skip
+    assert (
+        "| flat, local | 9, 3, 2 | peak | 40.0 / 80.0 | 40.0 / 80.0 | 10.0 / 20.0 | 40.0 / 80.0 | 0.25 (0.25 to 0.25) |"
+        in page
+    )
     assert "## Bars\n\nAll is well.\n\nMedian / 90th percentile." in page
     assert "silently so, with neither a wide interval nor a domain flag, in 100.0%" in page
     assert "| peak median | 20.00 | 10.00 | 0.50 |" in page

@@ -36,6 +36,7 @@ from surrogate.training.token_training import (
     TokenTraining,
     blob_mask,
     draw_rows,
+    fine_tune_tokens,
     labelled_parts,
     sketched_isotropy,
     train_tokens,
@@ -199,6 +200,17 @@ def test_every_arm_learns_and_is_judged(run: TokenRun, table: TokenTable) -> Non
     # Not the untrained answer: three optimiser steps have moved it.
     still = train_tokens(replace(run, steps=0, first=""), SETTINGS, table, table)
     assert outcome.errors != still.errors
+
+
+def test_fine_tuning_learns_what_only_its_own_parts_show(table: TokenTable) -> None:
+    """Parts that flow twice as much as others under the same loads."""
+    softer = replace(table, plastic=2 * table.plastic)
+    run = TokenRun(anchor="local", tokens=8, latent="none", steps=60)
+    found = fine_tune_tokens(run, replace(SETTINGS, learning_rate=1e-2), (table, softer, softer), 60)
+    name = next(key for key in found.before if key.startswith("peak plastic strain"))
+    assert found.after[name][0] < 0.7 * found.before[name][0]
+    # Trained without them, the network does not know of these.
+    assert found.before[name][0] > 0.25
 
 
 def test_direct_and_latent_rollout_agree_on_the_first_step(table: TokenTable) -> None:
