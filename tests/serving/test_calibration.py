@@ -139,6 +139,13 @@ def test_exact_steps_have_no_interval_and_a_history_of_them_has_exact_totals() -
     assert throughout.totals_low == throughout.totals == throughout.totals_high
 
 
+def test_a_part_without_stress_is_safe_without_end_and_without_interval() -> None:
+    idle = replace(PREDICTED, totals=replace(PREDICTED.totals, safety_factor_ultimate=np.inf))
+    answer = with_intervals(idle, calibration_of(0.3), BOUNDS, np.ones(6, bool))
+    assert answer.totals_low is not None and answer.totals_high is not None
+    assert answer.totals_low.safety_factor_ultimate == answer.totals_high.safety_factor_ultimate == np.inf
+
+
 def test_exact_steps_have_no_say_in_the_interval_of_the_others() -> None:
     """A campaign in which every other step is elastic gives the quantiles of its plastic steps."""
     scores = np.random.default_rng(3).gamma(1.5, size=300)

@@ -9,11 +9,12 @@ import pytest
 from surrogate.errors import InputError
 from surrogate.physics.elastic import elastic_anchor
 from surrogate.physics.problem import Problem
-from surrogate.serving import service
+from surrogate.serving import screening
 from surrogate.training.baselines import local_anchor
 from surrogate.training.part_evaluation import TOKENS
 from surrogate.training.ranking_evaluation import (
     LOCAL,
+    QUICKLY,
     compared,
     largest_plastic_strain,
     load_ranking,
@@ -59,15 +60,18 @@ def test_an_unknown_method_is_refused() -> None:
 
 
 def test_a_campaign_is_ranked_by_every_method(campaign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def screen(problem: Problem, *, model: str | None = None) -> list[SimpleNamespace]:
+    asked: list[bool] = []
+
+    def screen(problem: Problem, *, quick: bool = False, model: str | None = None) -> list[SimpleNamespace]:
+        asked.append(quick)
         return [SimpleNamespace(peak_plastic_strain=v) for v in largest_plastic_strain(LOCAL, problem, None)]
 
-    monkeypatch.setattr(service, "screen", screen, raising=False)
+    monkeypatch.setattr(screening, "screen", screen)
     seen: list[tuple[int, int]] = []
     found = rank(None, campaign, limit=1, truth=tmp_path, histories=12, progress=lambda *done: seen.append(done))
     assert seen == [(1, 1)] and found.histories == 12
     (own,) = found.parts.values()
-    assert own[TOKENS].spearman == own[LOCAL].spearman
+    assert own[TOKENS].spearman == own[QUICKLY].spearman == own[LOCAL].spearman and asked == [True, False]
     # Each round of modes brings the plastic strain nearer to the solver's.
     errors = [own[name].median_error for name in (LOCAL, "reduced anchor", "reduced anchor + 2 enrichments")]
     assert errors == sorted(errors, reverse=True)
