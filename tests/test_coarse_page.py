@@ -33,7 +33,6 @@ def _pair(page: ModuleType, ours: float) -> dict[str, object]:
         page.OURS: ours,
         page.MIDDLE: 0.3,
         page.QUICK: 0.3,
-        page.PLAIN: 0.9,
         page.FEM_METHOD: 0.4,
         page.REDUCED: 0.01,
     }

@@ -1,14 +1,14 @@
-"""The reduced anchor of a large part from a coarse mesh of the same solid, in time and memory linear in the points.
+"""Elastoplastic histories of a large part without its factor, in time and memory linear in the points.
 
-A coarse mesh of bounded size is factored and its histories are integrated in the span of plastic modes. Interpolated to
-the fine mesh its displacement is the start, not the answer: the load cases are brought towards the fine mesh's own
-equilibrium by a few two-grid iterations, the law is run at the fine points that come near yield, and the plastic strain
-found there makes modes of the fine mesh, in whose span the histories are integrated once more.
+A coarse mesh of bounded size of the same solid is factored. Interpolated to the fine mesh its elastic answer is the
+start, not the answer: the load cases are brought towards the fine mesh's own equilibrium by a few two-grid iterations,
+the law is run at the fine points that come near yield, and the plastic strain found there makes modes of the fine mesh
+in the same way, in whose span the histories are integrated.
 Shape letters: N points, C cells, P = 4 C quadrature points, A of them near yield, K load cases, J modes, H histories,
 T steps.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -20,7 +20,7 @@ from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.invariants import von_mises
 from surrogate.physics.loads import nodal_forces
 from surrogate.physics.problem import Problem
-from surrogate.physics.reduced_span import ReducedAnchor, ReducedSettings, plastic_modes, representative_histories
+from surrogate.physics.reduced_span import plastic_modes, representative_histories
 from surrogate.physics.two_grid import SingleArray, TwoGrid, conjugate_gradients, single_stress, two_grid
 
 # Points times states whose stress exists at a time.
@@ -37,11 +37,12 @@ class CoarseSettings:
         iterations: two-grid iterations of the load cases and of the modes, at most; 0 leaves what was interpolated.
         tolerance: of the load cases' iterations, on the energy norm of the error over that of the answer.
         mode_tolerance: of the modes' iterations.
-        modes: of the fine mesh that each round adds, at most; 0 keeps the coarse mesh's modes and their coordinates.
-        rounds: of making modes on the fine mesh, each from the plastic strain of the one before.
+        modes: that each round adds, at most.
+        rounds: of making modes, the first from the plastic strain of the points alone, each other from the one before.
         gate: points whose von Mises stress on the elastic path stays below this share of yield are taken as elastic
             when the modes are integrated.
-        reduced: of the coarse mesh.
+        snapshot_histories: histories that make the modes of a round, at most.
+        snapshot_steps: steps of each of them, at most.
     """
 
     iterations: int = 30
@@ -50,7 +51,8 @@ class CoarseSettings:
     modes: int = 8
     rounds: int = 2
     gate: float = 0.7
-    reduced: ReducedSettings = field(default_factory=ReducedSettings)
+    snapshot_histories: int = 16
+    snapshot_steps: int = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,19 +89,14 @@ class TransferredAnchor:
 
 
 def transferred_anchor(
-    problem: Problem,
-    coarse: ElasticAnchor,
-    factors: FloatArray,
-    reduced: ReducedAnchor,
-    settings: CoarseSettings | None = None,
+    problem: Problem, coarse: ElasticAnchor, factors: FloatArray, settings: CoarseSettings | None = None
 ) -> TransferredAnchor:
-    """Carry a coarse mesh's reduced anchor to a fine mesh.
+    """The reduced anchor of a fine mesh, found with the factor of a coarse one.
 
     Args:
         problem: on the fine mesh.
         coarse: elastic answer on the coarse mesh to the same load cases.
         factors: of the histories [H, T, K].
-        reduced: the coarse mesh's reduced anchor of these histories.
         settings: how far it is corrected.
 
     Raises:
@@ -112,13 +109,10 @@ def transferred_anchor(
     forces = np.moveaxis(nodal_forces(problem.load_cases, problem.mesh, density, volumes), 0, 2)
     cases = grids.interpolated(np.moveaxis(system.displacement(coarse.unknowns), 0, 2))
     cases = conjugate_gradients(grids, forces, cases, settings.iterations, settings.tolerance)
-    modes = np.zeros((*problem.mesh.points.shape, 0))
-    if reduced.unknowns.shape[1]:
-        modes = grids.interpolated(np.moveaxis(system.displacement(reduced.unknowns), 0, 2))
-    anchor = TransferredAnchor(grids, forces, cases, modes, factors, reduced.coordinates, reduced.settled)
-    # Where the coarse mesh does not yield, the first round knows the points alone, as the coarse mesh's first does.
-    for number in range(settings.rounds + (not modes.shape[2]) if settings.modes else 0):
-        anchor = _on_fine_modes(anchor, settings, known=number > 0)
+    none, idle = np.zeros((*problem.mesh.points.shape, 0)), np.zeros((*factors.shape[:2], 0))
+    anchor = TransferredAnchor(grids, forces, cases, none, factors, idle, np.ones(factors.shape[:2], dtype=bool))
+    for _ in range(settings.rounds):
+        anchor = _with_more_modes(anchor, settings)
     return anchor
 
 
@@ -148,14 +142,8 @@ def near_yield(anchor: TransferredAnchor, gate: float) -> tuple[IntArray, Single
     return np.concatenate(points), np.concatenate(strains, axis=1)
 
 
-def _on_fine_modes(anchor: TransferredAnchor, settings: CoarseSettings, *, known: bool) -> TransferredAnchor:
-    """The same histories in the span of modes that the fine mesh's own plastic strain makes.
-
-    Args:
-        anchor: whose plastic strain makes them.
-        settings: how many and how well.
-        known: whether the anchor's modes are of the fine mesh, and stay; those of the coarse mesh are replaced.
-    """
+def _with_more_modes(anchor: TransferredAnchor, settings: CoarseSettings) -> TransferredAnchor:
+    """The same histories in a span that the plastic strain they have so far makes wider."""
     stiffness = anchor.grids.stiffness
     points, strain = near_yield(anchor, settings.gate)
     if not len(points):
@@ -167,9 +155,7 @@ def _on_fine_modes(anchor: TransferredAnchor, settings: CoarseSettings, *, known
     forces = _forces_of_plastic_strain(anchor.grids, points, plastic)
     start = np.zeros_like(forces)
     modes = conjugate_gradients(anchor.grids, forces, start, settings.iterations, settings.mode_tolerance)
-    if known:
-        modes = np.concatenate([anchor.modes, modes], axis=2)
-    modes = _orthonormal(anchor.grids, modes)
+    modes = _orthonormal(anchor.grids, np.concatenate([anchor.modes, modes], axis=2))
     cases = strain[..., : anchor.cases.shape[2]].astype(np.float64)
     problem = ReducedProblem(cases, _strain_at(anchor.grids, modes, points), weights, stiffness.material)
     found = integrate(problem, anchor.factors)
@@ -178,9 +164,9 @@ def _on_fine_modes(anchor: TransferredAnchor, settings: CoarseSettings, *, known
 
 def _snapshots(anchor: TransferredAnchor, strain: SingleArray, settings: CoarseSettings) -> SingleArray:
     """Deviators of the plastic strain of some histories at some steps [S, 5, A]."""
-    chosen = representative_histories(anchor.factors, settings.reduced.snapshot_histories)
+    chosen = representative_histories(anchor.factors, settings.snapshot_histories)
     steps = anchor.factors.shape[1]
-    count = min(steps, settings.reduced.snapshot_steps)
+    count = min(steps, settings.snapshot_steps)
     kept = set(np.linspace(0, steps - 1, count).round().astype(int).tolist())
     found = []
     states = deviatoric_path(strain.astype(np.float64), anchor.path[chosen], anchor.grids.stiffness.material)

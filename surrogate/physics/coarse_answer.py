@@ -21,7 +21,6 @@ from surrogate.physics.deviatoric import deviatoric_path
 from surrogate.physics.elastic import build_elastic_system, solve_load_cases
 from surrogate.physics.peak import is_new_peak
 from surrogate.physics.problem import Problem
-from surrogate.physics.reduced import reduced_anchor
 from surrogate.physics.solver_settings import Progress, SolverSettings
 from surrogate.physics.tet_element import QUADRATURE_BARYCENTRIC, shape_functions
 from surrogate.physics.two_grid import SingleArray
@@ -36,7 +35,7 @@ _POINTS_TOGETHER = 50_000
 def coarse_answer(
     problem: Problem, coarse: TetMesh, *, settings: CoarseSettings | None = None, progress: Progress | None = None
 ) -> Fields:
-    """Answer every load history of a large part by the reduced anchor of a coarse mesh, corrected on the part's own.
+    """Answer every load history of a large part by a reduced anchor that is found with the factor of a coarse mesh.
 
     Nothing here is learned, and nothing is solved to a tolerance: the residual of the stored states, which is given
     with them, tells how far from equilibrium they are.
@@ -61,12 +60,8 @@ def coarse_answer(
     system = build_elastic_system(coarse, problem.material, problem.supports)
     anchor = solve_load_cases(replace(problem, mesh=coarse), system)
     clock.lap("anchor")
-    report("modes", 0.0)
-    factors = _padded(problem)
-    reduced = reduced_anchor(anchor, factors, settings.reduced)
-    clock.lap("modes")
     report("transfer", 0.0)
-    carried = transferred_anchor(problem, anchor, factors, reduced, settings)
+    carried = transferred_anchor(problem, anchor, _padded(problem), settings)
     clock.lap("transfer")
     report("fields", 0.0)
     histories = _Assembly(problem, carried).run(report)

@@ -10,6 +10,7 @@ Shape letters: N points, C cells, R right-hand sides.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -177,9 +178,28 @@ class TwoGrid:
     corners: sp.csr_matrix
     corner_inverse: FloatArray
 
+    @cached_property
+    def _projector(self) -> sp.csr_matrix:
+        """Takes out of a field what the supports hold [3N, 3N]."""
+        return sp.csr_matrix(self.freedom @ self.freedom.T)
+
+    @cached_property
+    def _lift(self) -> sp.csr_matrix:
+        """From the coarse part's unknowns to the fine mesh's displacement [3N, n_coarse]."""
+        return sp.csr_matrix(sp.kron(self.prolongation, sp.identity(3), format="csr") @ self.coarse.freedom)
+
+    # Views, made once: each costs as much as a product with a small mesh's matrix.
+    @cached_property
+    def _lowered(self) -> sp.csc_matrix:
+        return self._lift.T
+
+    @cached_property
+    def _to_corners(self) -> sp.csc_matrix:
+        return self.corners.T
+
     def free(self, field: FloatArray) -> FloatArray:
         """A displacement or force [N, 3, R] without what the supports hold."""
-        return np.asarray(self.freedom @ (self.freedom.T @ field.reshape(-1, field.shape[2]))).reshape(field.shape)
+        return np.asarray(self._projector @ field.reshape(-1, field.shape[2])).reshape(field.shape)
 
     def interpolated(self, coarse: FloatArray) -> FloatArray:
         """A displacement of the coarse mesh's points [N_coarse, 3, R] at the fine mesh's [N, 3, R]."""
@@ -190,11 +210,9 @@ class TwoGrid:
         """Roughly the displacement that removes nodal forces [N, 3, R]."""
         count, states = len(residual), residual.shape[2]
         local = self.inverse @ residual
-        restricted = np.asarray(self.prolongation.T @ residual.reshape(count, -1)).reshape(-1, states)
-        held = self.coarse.freedom
-        across = np.asarray(held @ self.coarse.factor.solve(np.asarray(held.T @ restricted)))
-        local += np.asarray(self.prolongation @ across.reshape(-1, 3 * states)).reshape(local.shape)
-        between = np.asarray(self.corners.T @ residual.reshape(count, -1)).reshape(-1, 3, states)
+        across = self.coarse.factor.solve(np.asarray(self._lowered @ residual.reshape(-1, states)))
+        local += np.asarray(self._lift @ across).reshape(local.shape)
+        between = np.asarray(self._to_corners @ residual.reshape(count, -1)).reshape(-1, 3, states)
         between = (self.corner_inverse @ between).reshape(-1, 3 * states)
         local += np.asarray(self.corners @ between).reshape(local.shape)
         return self.free(local)

@@ -122,13 +122,16 @@ def _load(folder: Path, device: str, changed: int) -> LoadedModel:
     )
 
 
-def prepare(problem: Problem, model: LoadedModel, report: Progress) -> Prepared:
+def prepare(
+    problem: Problem, model: LoadedModel, report: Progress, settings: ReducedSettings | None = None
+) -> Prepared:
     """Everything of a problem that comes before the network.
 
     Args:
         problem: the question.
         model: whose graph is built.
         report: called with (stage, share done).
+        settings: of the reduced anchor.
 
     Raises:
         RigidBodyError: the supports leave a rigid motion free.
@@ -141,7 +144,7 @@ def prepare(problem: Problem, model: LoadedModel, report: Progress) -> Prepared:
     anchored = time.perf_counter()
     report("encode", 0.0)
     factors = pad_factors([history.factors for history in problem.load_histories])
-    reduced = reduced_anchor(anchor, factors)
+    reduced = reduced_anchor(anchor, factors, settings)
     restless = (reduced.moved > RESTLESS) & (len(factors) <= ReducedSettings().whole_histories)
     path = anchor_path(anchor, factors, reduced)
     # The network was trained on anchors further off: of one that has come to rest it would make a worse answer.

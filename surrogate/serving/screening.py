@@ -26,6 +26,8 @@ from surrogate.serving.worst_again import is_crowd, worst_again
 
 # Three rounds of the elastic displacement of plastic strain; none of the worst is corrected at all points.
 QUICK = ReducedSettings(crowd=CrowdSettings(modes=12, correction=CorrectionSettings(iterations=0)), worst=0)
+# The worst, which are asked again, go on until a round moves them by no more than 1 %.
+WORST = ReducedSettings(tolerance=0.01, further=8)
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,16 @@ def screen(
         return found
 
     def ask(few: Sequence[int]) -> tuple[ScreenedHistory, ...]:
-        return _at_tokens(replace(problem, load_histories=tuple(problem.load_histories[i] for i in few)), loaded)
+        asked = replace(problem, load_histories=tuple(problem.load_histories[i] for i in few))
+        return _at_tokens(asked, loaded, WORST)
 
     return worst_again(found, lambda history: history.peak_plastic_strain, ask)
 
 
-def _at_tokens(problem: Problem, model: LoadedModel) -> tuple[ScreenedHistory, ...]:
-    item = prepare(problem, model, lambda stage, done: None)
+def _at_tokens(
+    problem: Problem, model: LoadedModel, settings: ReducedSettings | None = None
+) -> tuple[ScreenedHistory, ...]:
+    item = prepare(problem, model, lambda stage, done: None, settings)
     read = item.at_tokens(read_tokens([item], model)[0].scalars)
     material, factors = problem.material, item.path.factors
     elastic = elastic_peaks(item.fields, factors)

@@ -15,7 +15,7 @@ from surrogate.physics.elastic import build_elastic_system, solve_load_cases
 from surrogate.physics.error_norms import history_difference
 from surrogate.physics.problem import LoadCase, LoadHistory, Problem, Support, Traction
 from surrogate.physics.recorder import weighted_quantile
-from surrogate.physics.reduced import reduced_anchor
+from surrogate.physics.reduced import plain_rounds, reduced_anchor
 from surrogate.physics.solver import solve
 from tests.physics.meshes import LEFT, RIGHT, STEEL, block
 
@@ -26,41 +26,45 @@ BEND = np.array([[0.5, 0.2], [1.0, 0.3], [1.1, 0.6], [0.3, 0.3], [0.0, 0.0]])
 PROBLEM = Problem(
     FINE, STEEL, (Support(LEFT),), CASES, (LoadHistory("both", BEND), LoadHistory("small", 0.3 * BEND[:3])), "beam"
 )
-UNCORRECTED = CoarseSettings(iterations=0, modes=0)
 
 
 def test_the_same_mesh_gives_back_the_plain_reduced_anchor() -> None:
+    """Whose modes the factor of the same mesh finds without an iteration."""
     anchor = solve_load_cases(PROBLEM, build_elastic_system(FINE, STEEL, PROBLEM.supports))
     factors = BEND[None]
-    reduced = reduced_anchor(anchor, factors)
-    carried = transferred_anchor(PROBLEM, anchor, factors, reduced, UNCORRECTED)
+    carried = transferred_anchor(PROBLEM, anchor, factors, CoarseSettings(60, 1e-6, 1e-6, modes=12))
     moved = np.moveaxis(anchor.system.displacement(anchor.unknowns), 0, 2)
     # Points lie on corners and edges of their own cells: the shape functions are 0 and 1 but for round-off.
-    assert np.abs(carried.cases - moved).max() < 1e-9 * np.abs(moved).max()
-    assert np.array_equal(carried.coordinates, reduced.coordinates)
+    assert np.abs(carried.cases - moved).max() < 1e-5 * np.abs(moved).max()
+    reduced = reduced_anchor(anchor, factors, plain_rounds(1))
     strain = np.concatenate([anchor.strain, reduced.strain], axis=-1)
-    *_, last = deviatoric_path(strain, carried.path, STEEL)
+    *_, last = deviatoric_path(strain, np.concatenate([factors, reduced.coordinates], axis=-1), STEEL)
     points, own = near_yield(carried, 1.0)
     *_, found = deviatoric_path(own.astype(float), carried.path, STEEL)
-    # Single precision of the strain.
-    assert np.abs(found.equivalent - last.equivalent[:, points]).max() < 1e-4 * last.equivalent.max()
-    assert set(np.flatnonzero(last.equivalent[0])) <= set(points.tolist())
+    # They look at points from another share of yield on, and at other snapshots.
+    assert np.abs(found.equivalent - last.equivalent[:, points]).max() < 0.02 * last.equivalent.max()
+    assert set(np.flatnonzero(last.equivalent[0] > 1e-3 * last.equivalent.max())) <= set(points.tolist())
 
 
-def test_the_corrected_answer_is_near_the_solved_one_and_much_nearer_than_what_is_interpolated() -> None:
-    solved, found, plain = solve(PROBLEM), coarse_answer(PROBLEM, COARSE), coarse_answer(
-        PROBLEM, COARSE, settings=UNCORRECTED
-    )  # fmt: skip
-    errors = []
-    for answer in (found, plain):
-        difference = history_difference(answer.histories[0], solved.histories[0], solved.quadrature_volume, FINE.cells)
-        assert difference is not None
-        errors.append((difference.last.plastic_strain_rel_l2, difference.peak.displacement_rel_l2))
-    assert errors[0][0] < 0.15
-    assert errors[0][1] < 0.01
-    assert errors[0][0] < 0.5 * errors[1][0]
+def test_the_answer_is_near_the_solved_one_and_much_nearer_than_the_coarse_meshs() -> None:
+    solved, found = solve(PROBLEM), coarse_answer(PROBLEM, COARSE)
+    difference = history_difference(found.histories[0], solved.histories[0], solved.quadrature_volume, FINE.cells)
+    assert difference is not None
+    assert difference.last.plastic_strain_rel_l2 < 0.15
+    assert difference.peak.displacement_rel_l2 < 0.01
+    true, mine, coarse = (
+        answer.histories[0].totals.permanent_set_m for answer in (solved, found, solve(replace(PROBLEM, mesh=COARSE)))
+    )
+    assert abs(mine - true) < 0.5 * abs(coarse - true)
     assert found.method == "coarse"
     assert found.warnings[0].startswith("answered from an anchor mesh")
+
+
+def test_without_rounds_the_points_alone_answer() -> None:
+    found = coarse_answer(PROBLEM, COARSE, settings=CoarseSettings(rounds=0)).histories[0]
+    assert found.scalars.peak_plastic_strain.max() > 0
+    # No mode acts: what is left of the displacement is the elastic answer's to no load.
+    assert found.totals.permanent_set_m == 0.0 and np.abs(found.displacement[-1]).max() == 0.0
 
 
 def test_scalars_are_those_of_the_stored_fields() -> None:
