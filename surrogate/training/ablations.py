@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -248,22 +248,32 @@ def figures(comparison: Comparison, outcomes: Mapping[TokenRun, TokenOutcome]) -
 def write(
     wanted: Iterable[Comparison], settings: TokenSettings, base: TokenRun, parts: int, folder: Path, out: Path
 ) -> None:
-    """Write what the finished runs on so many training parts found, and which comparisons are not finished."""
+    """Write what the finished runs on so many training parts found, and which comparisons are not finished.
+
+    Rows that the file holds of the same settings and parts stay where their runs are not at hand any more.
+    """
     wanted, outcomes = list(wanted), {}
     for run in runs_in_order(wanted):
         if run_path(run, settings, folder).exists():
             outcomes[run] = perform(run, settings, folder, _no_table)
-    rows = [figures(comparison, outcomes) for comparison in wanted]
-    cut = [f"{c.ablation}: {c.name}" for c, row in zip(wanted, rows, strict=True) if row is None]
-    values = {
-        "settings": asdict(settings),
-        "base": base.as_json(),
-        "parts": parts,
-        "scalars": SCALARS,
-        "runs": len(outcomes),
-        "cpu_seconds": sum(each.seconds for each in outcomes.values()),
-        "cut": cut,
-        "rows": [row for row in rows if row is not None],
+    values: dict[str, Any] = {"settings": asdict(settings), "base": base.as_json(), "parts": parts, "scalars": SCALARS}
+    held = json.loads(out.read_text()) if out.exists() else {}
+    same = all(held.get(name) == json.loads(json.dumps(value)) for name, value in values.items())
+    earlier = {(row["ablation"], row["name"]): row for row in held["rows"]} if same else {}
+    known = {run for c in wanted if (c.ablation, c.name) in earlier for run in runs_in_order([c])}
+
+    def fuller(comparison: Comparison) -> ComparisonFigures | None:
+        both = (figures(comparison, outcomes), earlier.get((comparison.ablation, comparison.name)))
+        return max((row for row in both if row), key=lambda row: len(row["seeds"]), default=None)
+
+    found = [(comparison, fuller(comparison)) for comparison in wanted]
+    done = {run for c, row in found if row for run in runs_in_order([c]) if run.seed in row["seeds"]}
+    values |= {
+        "runs": len(done),
+        "cpu_seconds": (held["cpu_seconds"] if same else 0.0)
+        + sum(each.seconds for run, each in outcomes.items() if run not in known),
+        "cut": [f"{c.ablation}: {c.name}" for c, row in found if row is None],
+        "rows": [row for _, row in found if row is not None],
     }
     out.write_text(json.dumps(values, indent=1) + "\n")
 
@@ -279,6 +289,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder of the runs; goes on where it stopped")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of what was found")
     parser.add_argument("--steps", type=int, default=TokenRun().steps, help="optimiser steps of a run")
+    parser.add_argument("--turn", type=int, help="only comparisons of this turn")
     parser.add_argument("--cpu-minutes", type=float, default=40, help="start no run after so many")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -287,7 +298,7 @@ def main(arguments: list[str] | None = None) -> None:
     parts = len(open_dataset(given.data).split("train").entries)
     wanted, tables = comparisons(base, parts), cached_tables(given.data, given.runs)
     started = time.process_time()
-    for run in runs_in_order(wanted):
+    for run in runs_in_order(c for c in wanted if given.turn in (None, c.turn)):
         if time.process_time() - started > 60 * given.cpu_minutes:
             break
         known = run_path(run, settings, given.runs).exists()

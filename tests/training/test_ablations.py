@@ -281,3 +281,27 @@ def test_what_is_written_can_be_read_as_a_section(page: ModuleType, table: Token
     assert ", 30 training parts; 2 runs" in text
     assert "### Latent prediction" in text and "**Verdict.**" in text
     assert "Not run for want of time: Number of tokens: 48 against 24." in text
+
+
+def test_rows_stay_where_their_runs_are_gone_but_not_those_of_other_settings(table: TokenTable, tmp_path: Path) -> None:
+    arm, other, out = RUN, replace(RUN, latent="none"), tmp_path / "ablations.json"
+    wanted = [
+        ablations.Comparison(ablations.PREDICTION, "local, 100 %", arm, other),
+        ablations.Comparison(ablations.GRADIENT, "off against on", replace(RUN, stop_gradient=False), arm),
+    ]
+    runs = {folder: tmp_path / folder for folder in ("first", "second")}
+    for folder in runs.values():
+        folder.mkdir()
+    for run in (arm, other):
+        ablations.perform(run, SETTINGS, runs["first"], lambda *_: table)
+    ablations.write(wanted, SETTINGS, RUN, 30, runs["first"], out)
+    before = json.loads(out.read_text())
+    for run in (arm, replace(RUN, stop_gradient=False)):
+        ablations.perform(run, SETTINGS, runs["second"], lambda *_: table)
+    ablations.write(wanted, SETTINGS, RUN, 30, runs["second"], out)
+    after = json.loads(out.read_text())
+    assert after["rows"][0] == before["rows"][0] and len(after["rows"]) == 2
+    assert (before["runs"], after["runs"]) == (2, 3) and not after["cut"]
+    assert after["cpu_seconds"] > before["cpu_seconds"]
+    ablations.write(wanted, SETTINGS, RUN, 31, runs["second"], out)
+    assert [row["name"] for row in json.loads(out.read_text())["rows"]] == ["off against on"]
