@@ -122,16 +122,13 @@ def _load(folder: Path, device: str, changed: int) -> LoadedModel:
     )
 
 
-def prepare(
-    problem: Problem, model: LoadedModel, report: Progress, settings: ReducedSettings | None = None
-) -> Prepared:
+def prepare(problem: Problem, model: LoadedModel, report: Progress) -> Prepared:
     """Everything of a problem that comes before the network.
 
     Args:
         problem: the question.
         model: whose graph is built.
         report: called with (stage, share done).
-        settings: of the reduced anchor.
 
     Raises:
         RigidBodyError: the supports leave a rigid motion free.
@@ -144,7 +141,7 @@ def prepare(
     anchored = time.perf_counter()
     report("encode", 0.0)
     factors = pad_factors([history.factors for history in problem.load_histories])
-    reduced = reduced_anchor(anchor, factors, settings)
+    reduced = reduced_anchor(anchor, factors)
     restless = (reduced.moved > RESTLESS) & (len(factors) <= ReducedSettings().whole_histories)
     path = anchor_path(anchor, factors, reduced)
     # The network was trained on anchors further off: of one that has come to rest it would make a worse answer.

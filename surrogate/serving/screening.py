@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from surrogate.fields import FloatArray
+from surrogate.errors import InputError
+from surrogate.fields import FloatArray, HistoryFields
 from surrogate.model.anchor_path import anchor_fields, anchor_path, pad_factors
 from surrogate.model.anchor_state import largest_displacements
 from surrogate.physics.elastic import elastic_anchor
@@ -18,6 +19,8 @@ from surrogate.physics.hottest import peaks_at
 from surrogate.physics.problem import LoadHistory, Problem
 from surrogate.physics.reduced import reduced_anchor
 from surrogate.physics.reduced_span import CrowdSettings, ReducedSettings
+from surrogate.physics.solver import solve
+from surrogate.physics.solver_settings import SolverSettings
 from surrogate.physics.tangent_modes import CorrectionSettings
 from surrogate.serving.answer import elastic_peaks
 from surrogate.serving.prepared import LoadedModel, loaded_model, prepare
@@ -26,17 +29,15 @@ from surrogate.serving.worst_again import is_crowd, worst_again
 
 # Three rounds of the elastic displacement of plastic strain; none of the worst is corrected at all points.
 QUICK = ReducedSettings(crowd=CrowdSettings(modes=12, correction=CorrectionSettings(iterations=0)), worst=0)
-# The worst, which are asked again, go on until a round moves them by no more than 1 %.
-WORST = ReducedSettings(tolerance=0.01, further=8)
 
 
 @dataclass(frozen=True)
 class ScreenedHistory:
-    """What the tokens tell of a history; no field is decoded for it.
+    """What is told of a history to rank it.
 
     Attributes:
         name: of the history.
-        peak_plastic_strain: largest equivalent plastic strain.
+        peak_plastic_strain: largest equivalent plastic strain; infinite where FEM was asked and found a collapse.
         peak_von_mises_pa: largest von Mises stress.
         permanent_set_m: largest displacement that stays after unloading.
     """
@@ -48,7 +49,7 @@ class ScreenedHistory:
 
 
 def screen(
-    problem: Problem, *, quick: bool = False, device: str = "auto", model: str | None = None
+    problem: Problem, *, quick: bool = False, solved: int = 0, device: str = "auto", model: str | None = None
 ) -> tuple[ScreenedHistory, ...]:
     """Read every history's peaks straight from tokens and hottest points, to rank them before any is decoded.
 
@@ -56,31 +57,57 @@ def screen(
         problem: a part with its histories.
         quick: three rounds of modes for many histories, none of the worst asked again and no network: several times
             faster and some per cent further off (docs/results.md).
+        solved: so many of the worst are then solved by FEM: near collapse their order is certain only so.
         device: "auto", "cpu" or "cuda".
         model: name of a shipped model or a model's folder; None for the newest shipped one.
 
     Raises:
         RigidBodyError: the supports leave a rigid motion free.
         CheckpointError: no such model.
+        InputError: fewer than no histories to solve.
     """
-    if quick:
-        return _at_hottest(problem)
-    loaded = loaded_model(model, device)
-    found = _at_tokens(problem, loaded)
+    if solved < 0:
+        raise InputError(f"solved = {solved}: give how many of the worst histories FEM is asked of, zero or more")
+    found = _at_hottest(problem) if quick else _read(problem, loaded_model(model, device))
+    return _with_solved(problem, found, solved) if solved else found
+
+
+def _read(problem: Problem, model: LoadedModel) -> tuple[ScreenedHistory, ...]:
+    """From tokens and hottest points; the worst of a crowd once more with few others."""
+    found = _at_tokens(problem, model)
     if not is_crowd(len(found)):
         return found
-
-    def ask(few: Sequence[int]) -> tuple[ScreenedHistory, ...]:
-        asked = replace(problem, load_histories=tuple(problem.load_histories[i] for i in few))
-        return _at_tokens(asked, loaded, WORST)
-
-    return worst_again(found, lambda history: history.peak_plastic_strain, ask)
+    return worst_again(found, _badness, lambda few: _at_tokens(_some(problem, few), model))
 
 
-def _at_tokens(
-    problem: Problem, model: LoadedModel, settings: ReducedSettings | None = None
-) -> tuple[ScreenedHistory, ...]:
-    item = prepare(problem, model, lambda stage, done: None, settings)
+def _with_solved(problem: Problem, found: tuple[ScreenedHistory, ...], count: int) -> tuple[ScreenedHistory, ...]:
+    """The worst so many as FEM answers them."""
+    worst = sorted(range(len(found)), key=lambda place: -_badness(found[place]))[:count]
+    answers = solve(_some(problem, worst), settings=SolverSettings(stored_steps=0)).histories
+    told = dict(zip(worst, map(_of_solved, answers), strict=True))
+    return tuple(told.get(place, history) for place, history in enumerate(found))
+
+
+def _of_solved(answer: HistoryFields) -> ScreenedHistory:
+    plastic = float(answer.scalars.peak_plastic_strain.max())
+    return ScreenedHistory(
+        answer.name,
+        plastic if answer.collapse is None else np.inf,
+        float(answer.scalars.peak_von_mises_pa.max()),
+        answer.totals.permanent_set_m,
+    )
+
+
+def _badness(history: ScreenedHistory) -> float:
+    return history.peak_plastic_strain
+
+
+def _some(problem: Problem, places: Sequence[int]) -> Problem:
+    return replace(problem, load_histories=tuple(problem.load_histories[place] for place in places))
+
+
+def _at_tokens(problem: Problem, model: LoadedModel) -> tuple[ScreenedHistory, ...]:
+    item = prepare(problem, model, lambda stage, done: None)
     read = item.at_tokens(read_tokens([item], model)[0].scalars)
     material, factors = problem.material, item.path.factors
     elastic = elastic_peaks(item.fields, factors)

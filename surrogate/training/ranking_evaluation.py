@@ -25,8 +25,9 @@ from surrogate.training.drawn_truth import RANKED_PARTS, DrawnTruth, ranked_trut
 from surrogate.training.part_evaluation import AT_REST, ENRICHMENTS, PLASTIC_SHARE, TOKENS, reduced_name
 
 LOCAL = "local anchor"
-QUICKLY = "quick screening"
-METHODS = (LOCAL, *(reduced_name(k) for k in ENRICHMENTS), AT_REST, QUICKLY, TOKENS)
+SOLVED = 12
+QUICKLY, SOLVING = "quick screening", f"quick screening, {SOLVED} worst solved"
+METHODS = (LOCAL, *(reduced_name(k) for k in ENRICHMENTS), AT_REST, QUICKLY, SOLVING, TOKENS)
 WORST = 5
 # More plastic strain than this has no meaning at small strain: the history is past what a part is sized against.
 _LARGEST = 1.0
@@ -161,8 +162,9 @@ def largest_plastic_strain(method: str, problem: Problem, model: str | None) -> 
     Raises:
         InputError: no such method.
     """
-    if method in (QUICKLY, TOKENS):
-        told = screening.screen(problem, quick=method == QUICKLY, model=model)
+    if method in (QUICKLY, SOLVING, TOKENS):
+        solved = SOLVED if method == SOLVING else 0
+        told = screening.screen(problem, quick=method != TOKENS, solved=solved, model=model)
         return np.array([history.peak_plastic_strain for history in told])
     if method not in METHODS:
         raise InputError(f"no method {method!r}; there are {', '.join(METHODS)}")

@@ -485,6 +485,23 @@ def test_of_a_crowd_the_worst_are_told_as_with_few_others(models: Path, monkeypa
     assert [history.name for history in screened] == [history.name for history in problem.load_histories]
 
 
+def test_the_worst_are_solved_where_that_is_asked_and_a_collapse_is_worse_than_all() -> None:
+    once = LoadHistory("too much", 3 * CLIMB.factors)
+    problem = wedge_problem((MILD, CLIMB, SWING, once))
+    quick, found = screen(problem, quick=True), screen(problem, quick=True, solved=2)
+    worst = sorted(range(4), key=lambda place: -quick[place].peak_plastic_strain)[:2]
+    assert 3 in worst and found[3].peak_plastic_strain == np.inf
+    (other,) = set(worst) - {3}
+    true = solve(replace(problem, load_histories=(problem.load_histories[other],))).histories[0]
+    assert found[other].peak_plastic_strain == pytest.approx(float(true.scalars.peak_plastic_strain.max()), rel=1e-3)
+    assert found[other].permanent_set_m == pytest.approx(true.totals.permanent_set_m, rel=1e-3)
+    assert [found[place] for place in range(4) if place not in worst] == [
+        quick[place] for place in range(4) if place not in worst
+    ]
+    with pytest.raises(InputError, match="zero or more"):
+        screen(problem, quick=True, solved=-1)
+
+
 def test_a_crowds_answer_has_no_units_and_does_not_hang_on_rounding() -> None:
     """A part twice as stiff and strong under twice the loads has the same strains, but for the last digit."""
     problem = wedge_problem(crowd_of_histories())

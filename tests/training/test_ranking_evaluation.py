@@ -60,10 +60,10 @@ def test_an_unknown_method_is_refused() -> None:
 
 
 def test_a_campaign_is_ranked_by_every_method(campaign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
+    asked: list[tuple[bool, int]] = []
 
-    def screen(problem: Problem, *, quick: bool = False, model: str | None = None) -> list[SimpleNamespace]:
-        asked.append(quick)
+    def screen(problem: Problem, *, quick: bool, solved: int, model: str | None) -> list[SimpleNamespace]:
+        asked.append((quick, solved))
         return [SimpleNamespace(peak_plastic_strain=v) for v in largest_plastic_strain(LOCAL, problem, None)]
 
     monkeypatch.setattr(screening, "screen", screen)
@@ -71,7 +71,11 @@ def test_a_campaign_is_ranked_by_every_method(campaign: Path, tmp_path: Path, mo
     found = rank(None, campaign, limit=1, truth=tmp_path, histories=12, progress=lambda *done: seen.append(done))
     assert seen == [(1, 1)] and found.histories == 12
     (own,) = found.parts.values()
-    assert own[TOKENS].spearman == own[QUICKLY].spearman == own[LOCAL].spearman and asked == [True, False]
+    assert own[TOKENS].spearman == own[QUICKLY].spearman == own[LOCAL].spearman and asked == [
+        (True, 0),
+        (True, 12),
+        (False, 0),
+    ]
     # Each round of modes brings the plastic strain nearer to the solver's.
     errors = [own[name].median_error for name in (LOCAL, "reduced anchor", "reduced anchor + 2 enrichments")]
     assert errors == sorted(errors, reverse=True)
