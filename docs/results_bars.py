@@ -8,7 +8,7 @@ import numpy as np
 from surrogate.training.evaluation_table import Evaluation
 from surrogate.training.horizon_evaluation import Horizon
 from surrogate.training.part_evaluation import CLASSICAL, METRICS, MODEL, REFINED, TOKENS
-from surrogate.training.ranking_evaluation import Ranking
+from surrogate.training.ranking_evaluation import SOLVING, Ranking
 
 # Median and 90th percentile allowed on parts of known families.
 LIMITS = {
@@ -96,7 +96,10 @@ def ranking_bars(ranking: Ranking | None, evaluation: Evaluation | None) -> Iter
         known = ranking.methods()
         recall = tuple(f"{ranking.mean_recall(name):.3f}" if name in known else "" for name in (*BESIDE, ""))
         what = f"recall of the 5 worst of {ranking.histories} histories"
-        yield BarRow(what, (RANKED,), (ranking.mean_recall(TOKENS),), recall, least=True)
+        for method in (TOKENS, SOLVING):
+            if method in known:
+                told = what if method == TOKENS else f"{what} ({method})"
+                yield BarRow(told, (RANKED,), (ranking.mean_recall(method),), recall, least=True)
         ranks = tuple(f"{ranking.median(name, 'spearman'):.3f}" if name in known else "" for name in (*BESIDE, ""))
         what = f"Spearman over {ranking.histories} histories, median of the parts"
         yield BarRow(what, (RANKED,), (ranking.median(TOKENS, "spearman"),), ranks, least=True)

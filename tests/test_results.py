@@ -22,7 +22,7 @@ from surrogate.training.part_evaluation import (
     PartEvaluation,
     Trust,
 )
-from surrogate.training.ranking_evaluation import LOCAL, RankedPart, Ranking
+from surrogate.training.ranking_evaluation import LOCAL, SOLVING, RankedPart, Ranking
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -82,8 +82,11 @@ def test_more_recall_is_better_and_less_growth(results: ModuleType) -> None:
         return RankedPart(recall, 0.99, 0.0, 0.01, 0.02, 1.0)
 
     ranking = Ranking(200, {"a": {LOCAL: part(0.8), TOKENS: part(1.0)}, "b": {LOCAL: part(1.0), TOKENS: part(0.8)}})
-    recall, spearman, variants = results.ranking_bars(ranking, evaluated())
+    for own in ranking.parts.values():
+        own[SOLVING] = part(1.0)
+    recall, solved, spearman, variants = results.ranking_bars(ranking, evaluated())
     assert (recall.reached, recall.met, recall.beside[0]) == ((0.9,), (False,), "0.900")
+    assert (solved.reached, solved.met, solved.beside) == ((1.0,), (True,), recall.beside)
     assert spearman.met == (True,)
     assert variants.met == (False,) and variants.beside[0] == "1.000"  # the tokens turn the order round
     horizon = Horizon(1, (20, 60), {MODEL: {metric: [(0.1, 0.14)] for metric in FAR}})
