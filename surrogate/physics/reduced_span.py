@@ -286,7 +286,7 @@ def plastic_modes(snapshots: Floats, volume: FloatArray, count: int) -> FloatArr
     order = np.argsort(energy)[::-1][:count]
     order = order[energy[order] > ENERGY * energy.max()]
     combined = (mixing[:, order] / np.sqrt(energy[order])).T.astype(np.float32)
-    modes = ((combined @ rows) / weight).astype(np.float64).reshape(len(order), 5, -1)
+    modes = ((combined @ rows) / weight).astype(np.float64).reshape(len(order), 5, len(volume))
     return strain_of_deviator(modes.transpose(1, 0, 2)).transpose(1, 0, 2)
 
 
