@@ -10,7 +10,7 @@ import numpy as np
 
 OURS = "coarse anchor, corrected on the fine mesh"
 MIDDLE = "coarse anchor, 14 iterations and 5 modes"
-QUICK = "coarse anchor, 14 iterations and 3 modes to 20 %"
+QUICK = "coarse anchor, 16 iterations and 5 modes"
 FEM_METHOD = "nonlinear FEM on the coarse mesh, interpolated"
 REDUCED = "reduced anchor of the fine mesh itself"
 METHODS = (OURS, MIDDLE, QUICK, FEM_METHOD, REDUCED)
