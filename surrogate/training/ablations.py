@@ -260,7 +260,8 @@ def write(
     held = json.loads(out.read_text()) if out.exists() else {}
     same = all(held.get(name) == json.loads(json.dumps(value)) for name, value in values.items())
     earlier = {(row["ablation"], row["name"]): row for row in held["rows"]} if same else {}
-    known = {run for c in wanted if (c.ablation, c.name) in earlier for run in runs_in_order([c])}
+    seconds = held["run_seconds"] if same else {}
+    seconds |= {run_path(run, settings, folder).stem: outcome.seconds for run, outcome in outcomes.items()}
 
     def fuller(comparison: Comparison) -> ComparisonFigures | None:
         both = (figures(comparison, outcomes), earlier.get((comparison.ablation, comparison.name)))
@@ -270,8 +271,8 @@ def write(
     done = {run for c, row in found if row for run in runs_in_order([c]) if run.seed in row["seeds"]}
     values |= {
         "runs": len(done),
-        "cpu_seconds": (held["cpu_seconds"] if same else 0.0)
-        + sum(each.seconds for run, each in outcomes.items() if run not in known),
+        "cpu_seconds": sum(seconds.values()),
+        "run_seconds": seconds,
         "cut": [f"{c.ablation}: {c.name}" for c, row in found if row is None],
         "rows": [row for _, row in found if row is not None],
     }

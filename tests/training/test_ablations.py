@@ -31,12 +31,12 @@ from surrogate.training.token_data import (
     token_table,
     under_anchor,
 )
+from surrogate.training.token_fine_tuning import fine_tune_tokens
 from surrogate.training.token_jepa import TokenJepa, TokenRun, TokenSettings, source
 from surrogate.training.token_training import (
     TokenTraining,
     blob_mask,
     draw_rows,
-    fine_tune_tokens,
     labelled_parts,
     sketched_isotropy,
     train_tokens,
@@ -303,5 +303,7 @@ def test_rows_stay_where_their_runs_are_gone_but_not_those_of_other_settings(tab
     assert after["rows"][0] == before["rows"][0] and len(after["rows"]) == 2
     assert (before["runs"], after["runs"]) == (2, 3) and not after["cut"]
     assert after["cpu_seconds"] > before["cpu_seconds"]
+    ablations.write(wanted, SETTINGS, RUN, 30, runs["second"], out)
+    assert json.loads(out.read_text()) == after
     ablations.write(wanted, SETTINGS, RUN, 31, runs["second"], out)
     assert [row["name"] for row in json.loads(out.read_text())["rows"]] == ["off against on"]
