@@ -16,8 +16,8 @@ from surrogate.data.dataset import SimulationEntry, open_dataset
 from surrogate.model.jepa import ModelConfig
 from surrogate.training.samples import prepared_path
 from surrogate.training.token_data import Anchor, TokenTable, token_table
+from surrogate.training.token_fine_tuning import fine_tune_tokens
 from surrogate.training.token_jepa import TokenRun, TokenSettings
-from surrogate.training.token_training import fine_tune_tokens
 
 FIGURES = Path(__file__).with_name("fine_tuning_tokens.json")
 FAMILIES = ("stiffened_panel", "stepped_shaft", "housing_corner")

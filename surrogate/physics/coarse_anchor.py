@@ -14,13 +14,12 @@ from typing import cast
 import numpy as np
 
 from surrogate.fields import BoolArray, FloatArray, IntArray
-from surrogate.physics.deviatoric import deviatoric_path
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.invariants import von_mises
 from surrogate.physics.loads import nodal_forces
 from surrogate.physics.problem import Problem
-from surrogate.physics.reduced_span import plastic_modes, representative_histories
+from surrogate.physics.reduced_span import plastic_modes, representative_histories, snapshots_along
 from surrogate.physics.two_grid import SingleArray, TwoGrid, conjugate_gradients, single_stress, two_grid
 
 # Points times states whose stress exists at a time.
@@ -149,7 +148,9 @@ def _with_more_modes(anchor: TransferredAnchor, settings: CoarseSettings) -> Tra
     if not len(points):
         return anchor
     weights = stiffness.volumes.ravel()[points]
-    plastic = plastic_modes(_snapshots(anchor, strain, settings), weights, settings.modes)
+    path = anchor.path[representative_histories(anchor.factors, settings.snapshot_histories)]
+    snapshots = snapshots_along(strain.astype(np.float64), path, stiffness.material, settings.snapshot_steps)
+    plastic = plastic_modes(snapshots, weights, settings.modes)
     if not len(plastic):
         return anchor
     forces = _forces_of_plastic_strain(anchor.grids, points, plastic)
@@ -160,20 +161,6 @@ def _with_more_modes(anchor: TransferredAnchor, settings: CoarseSettings) -> Tra
     problem = ReducedProblem(cases, _strain_at(anchor.grids, modes, points), weights, stiffness.material)
     found = integrate(problem, anchor.factors)
     return replace(anchor, modes=modes, coordinates=found.coordinates, settled=found.settled)
-
-
-def _snapshots(anchor: TransferredAnchor, strain: SingleArray, settings: CoarseSettings) -> SingleArray:
-    """Deviators of the plastic strain of some histories at some steps [S, 5, A]."""
-    chosen = representative_histories(anchor.factors, settings.snapshot_histories)
-    steps = anchor.factors.shape[1]
-    count = min(steps, settings.snapshot_steps)
-    kept = set(np.linspace(0, steps - 1, count).round().astype(int).tolist())
-    found = []
-    states = deviatoric_path(strain.astype(np.float64), anchor.path[chosen], anchor.grids.stiffness.material)
-    for step, state in enumerate(states):
-        if step in kept:
-            found.append(state.plastic.astype(np.float32))
-    return np.concatenate(found)
 
 
 def _forces_of_plastic_strain(grids: TwoGrid, points: IntArray, plastic: FloatArray) -> FloatArray:

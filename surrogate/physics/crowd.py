@@ -60,8 +60,9 @@ def crowd_anchor(
     reduced = empty_span(anchor, factors, points)
     if not len(points):
         return reduced
-    chosen = representative_histories(factors, settings.histories)
     for number in range(settings.rounds):
+        count = settings.histories
+        chosen = unlike(reduced.coordinates, _NONE, count) if number else representative_histories(factors, count)
         fields = _snapshots(anchor, factors, reduced, chosen, settings)
         added = _lacking(anchor, factors, reduced, fields, settings)
         if not added.shape[1]:
@@ -70,7 +71,6 @@ def crowd_anchor(
         reduced = _integrated(anchor, factors, with_modes(anchor, reduced, added), fields, rule)
         # What flows after the last round is told, though its flow is not felt any more.
         reduced = replace(reduced, points=points_pushed(anchor, factors, reduced, pushed))
-        chosen = unlike(reduced.coordinates, _NONE, settings.histories)
     return reduced
 
 

@@ -13,6 +13,7 @@ from surrogate.physics.cubature import CubatureSettings, Floats
 from surrogate.physics.deviatoric import deviatoric_path, strain_of_deviator
 from surrogate.physics.elastic import ElasticAnchor, ElasticSystem
 from surrogate.physics.galerkin import ReducedProblem, integrate
+from surrogate.physics.materials import Material
 from surrogate.physics.plasticity import elastic_stress
 from surrogate.physics.tangent_modes import Combined, CorrectionSettings, corrections, leading
 
@@ -251,17 +252,26 @@ def plastic_snapshots(
     coordinates: FloatArray,
     reduced: ReducedAnchor,
     settings: ReducedSettings,
-) -> FloatArray:
+) -> Floats:
     """Deviators of the plastic strain of some histories at some steps, by the law along cases and modes [S, 5, A]."""
     strain = np.concatenate([field[:, reduced.points] for field in (anchor.strain, reduced.strain)], axis=-1)
     path = np.concatenate([factors, coordinates], axis=-1)
-    steps = factors.shape[1]
-    kept = set(np.linspace(0, steps - 1, min(steps, settings.snapshot_steps)).round().astype(int).tolist())
-    found = []
-    for step, state in enumerate(deviatoric_path(strain, path, anchor.system.material)):
-        if step in kept:
-            found.append(state.plastic.astype(np.float32))
-    return np.concatenate(found)
+    return snapshots_along(strain, path, anchor.system.material, settings.snapshot_steps)
+
+
+def snapshots_along(strain: FloatArray, path: FloatArray, material: Material, count: int) -> Floats:
+    """Deviators of the plastic strain at evenly spread steps, the first and the last among them [S, 5, A].
+
+    Args:
+        strain: of load cases and modes [6, A, K + J], engineering shear.
+        path: how much of each acts [H, T, K + J].
+        material: the law.
+        count: steps of each history, at most.
+    """
+    steps = path.shape[1]
+    kept = set(np.linspace(0, steps - 1, min(steps, count)).round().astype(int).tolist())
+    states = enumerate(deviatoric_path(strain, path, material))
+    return np.concatenate([state.plastic.astype(np.float32) for step, state in states if step in kept])
 
 
 def plastic_modes(snapshots: Floats, volume: FloatArray, count: int) -> FloatArray:

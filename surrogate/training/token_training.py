@@ -6,7 +6,7 @@ Shape letters: B parts, H histories, T steps, M tokens, D width, S samples, R hi
 import copy
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -209,69 +209,21 @@ def train_tokens(run: TokenRun, settings: TokenSettings, training: TokenTable, v
     anchor: dict[str, tuple[float, float]] = {}
     histories: dict[str, int] = {}
     for steps in judged:
-        found = _judged(state.average, seen, steps)
+        found = judged_errors(state.average, seen, steps)
         name = str(steps or whole)
         histories[name] = len(next(iter(found[0].values())))
         for own, into in zip(found, (errors, anchor), strict=True):
-            into.update({f"{name} {key}": _quantiles(values) for key, values in own.items()})
+            into.update({f"{name} {key}": quantiles(values) for key, values in own.items()})
     return TokenOutcome(errors, anchor, _monitored(state.average, seen).as_json(), histories, seconds)
 
 
-@dataclass(frozen=True)
-class TunedTokens:
-    """Errors on parts of a new family, "scalar" -> median and 90th percentile.
-
-    Attributes:
-        anchor: what the features know, alone.
-        before: a model that has not seen the family.
-        after: the same model, trained on with parts of it.
-        alone: a model that has seen these parts only, in as many steps as both runs have.
-        seconds: CPU time of all of it.
-    """
-
-    anchor: dict[str, tuple[float, float]]
-    before: dict[str, tuple[float, float]]
-    after: dict[str, tuple[float, float]]
-    alone: dict[str, tuple[float, float]]
-    seconds: float
-
-
-def fine_tune_tokens(
-    run: TokenRun, settings: TokenSettings, tables: tuple[TokenTable, TokenTable, TokenTable], own_steps: int
-) -> TunedTokens:
-    """Train without a family, then on parts of it, at a third of the learning rate.
-
-    Args:
-        run: of the first training.
-        settings: of both.
-        tables: parts of other families, of the new family to train on, and of it to judge by.
-        own_steps: optimiser steps of the second training.
-    """
-    started = time.process_time()
-    others, own, judged = tables
-    state, seen = TokenTraining(run, settings, others), source(judged, others, run)
-    state.optimise(run.steps, 0)
-    before, anchor = _judged(state.average, seen, 0)
-    state.settings = replace(settings, learning_rate=settings.learning_rate / 3)
-    state.learn_from(source(own, others, run))
-    state.optimise(own_steps, 0)
-    after, _ = _judged(state.average, seen, 0)
-    single = TokenTraining(run, settings, own)
-    single.optimise(run.steps + own_steps, 0)
-    alone, _ = _judged(single.average, source(judged, own, run), 0)
-
-    def told(errors: dict[str, Tensor]) -> dict[str, tuple[float, float]]:
-        return {name: _quantiles(values) for name, values in errors.items()}
-
-    return TunedTokens(told(anchor), told(before), told(after), told(alone), time.process_time() - started)
-
-
-def _quantiles(values: Tensor) -> tuple[float, float]:
+def quantiles(values: Tensor) -> tuple[float, float]:
+    """Median and 90th percentile of errors [R]."""
     return float(values.median()), float(values.quantile(0.9))
 
 
 @torch.no_grad()
-def _judged(model: TokenJepa, seen: TokenSource, steps: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def judged_errors(model: TokenJepa, seen: TokenSource, steps: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Relative errors of the model and of its anchor at the last step of each validation history that yields."""
     rows = torch.arange(0, len(seen.table.part), _JUDGED)
     mine: dict[str, list[Tensor]] = {name: [] for name in SCALARS}
