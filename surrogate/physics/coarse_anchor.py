@@ -18,8 +18,9 @@ from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.invariants import von_mises
 from surrogate.physics.loads import nodal_forces
+from surrogate.physics.plastic_modes import plastic_modes, snapshots_along
 from surrogate.physics.problem import Problem
-from surrogate.physics.reduced_span import plastic_modes, representative_histories, snapshots_along
+from surrogate.physics.reduced_span import representative_histories
 from surrogate.physics.two_grid import SingleArray, TwoGrid, conjugate_gradients, single_stress, two_grid
 
 # Points times states whose stress exists at a time.

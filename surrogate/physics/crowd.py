@@ -19,6 +19,7 @@ from surrogate.physics.deviatoric import deviatoric_path, strain_deviator
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.galerkin import ReducedProblem, integrate
 from surrogate.physics.near_yield import points_pushed
+from surrogate.physics.plastic_modes import plastic_modes
 from surrogate.physics.reduced_span import (
     CrowdSettings,
     ReducedAnchor,
@@ -26,7 +27,6 @@ from surrogate.physics.reduced_span import (
     caused_displacement,
     empty_span,
     newton_modes,
-    plastic_modes,
     reduced_problem,
     representative_histories,
     with_modes,

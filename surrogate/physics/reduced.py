@@ -21,6 +21,7 @@ from surrogate.physics.crowd import answered_anew, crowd_anchor
 from surrogate.physics.elastic import ElasticAnchor
 from surrogate.physics.hottest import reduced_peaks
 from surrogate.physics.near_yield import extreme_states, points_near_yield, points_pushed
+from surrogate.physics.plastic_modes import plastic_modes
 from surrogate.physics.reduced_span import (
     CrowdSettings,
     ReducedAnchor,
@@ -29,7 +30,6 @@ from surrogate.physics.reduced_span import (
     enriched,
     newton_modes,
     plain_rounds,
-    plastic_modes,
     plastic_snapshots,
     representative_histories,
     widened,
